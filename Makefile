@@ -1,0 +1,11 @@
+.PHONY: check format
+
+check:
+	ruff format --check .
+	ruff check .
+	mypy core
+	pytest
+
+format:
+	ruff format .
+	ruff check --fix .

@@ -1,0 +1,1 @@
+"""Measurements: `python -m benchmarks.<name>`. They print ratios against something else measured in the same minutes."""

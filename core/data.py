@@ -1,0 +1,70 @@
+"""Datasets: a name -> uint8 pictures, labels, splits, fingerprint and licence.
+
+    digits, photos                     inside scikit-learn and scikit-image: no network
+    mnist, fashion-mnist, cifar10      in $BOTTLENECK_DATA, else in the cache folder, else downloaded into it
+    folder:PATH[@[SIZE][gray]]         anyone's pictures
+
+$BOTTLENECK_CACHE moves the cache folder.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from core import embedded, folders, published
+from core.dataset import SPLITS, DataError, Dataset, Progress, Source, Split, assembled
+
+__all__ = ["BY_NAME", "SOURCES", "SPLITS", "DataError", "Dataset", "Progress", "Source", "Split"]
+__all__ += ["is_local", "load", "sample_photos"]
+
+SOURCES: tuple[Source, ...] = embedded.SOURCES + published.SOURCES
+BY_NAME: dict[str, Source] = {source.name: source for source in SOURCES}
+
+
+def load(name: str, *, download: bool = True, progress: Progress | None = None) -> Dataset:
+    """Load a dataset. The same data is read only once per process.
+
+    Args:
+        name: one of `BY_NAME`, or `folder:PATH`, `folder:PATH@SIZE`, `folder:PATH@SIZEgray`. A relative PATH
+            is looked up below $BOTTLENECK_DATA, then in the working directory. Pictures are cropped to
+            SIZE × SIZE, 64 unless told, and have colour unless every one of them is gray.
+        download: whether data that is not on this machine may be fetched.
+        progress: where a download is shown instead of on stderr.
+
+    Raises:
+        DataError: an unknown name, no network, a damaged file, a folder without enough pictures.
+    """
+    if name.startswith(folders.PREFIX):
+        return folders.load(name)
+    if not is_local(name):
+        if not download:
+            raise DataError(f"{BY_NAME[name].title} is not on this machine. {published.ways_out(name)}")
+        published.download(BY_NAME[name], progress)
+    return _read(name, () if BY_NAME[name].embedded else published.places())
+
+
+def is_local(name: str) -> bool:
+    """Whether `load(name)` needs no network. Only looks whether the files, or the folder, are there."""
+    if name.startswith(folders.PREFIX):
+        return folders.is_there(name)
+    if name not in BY_NAME:
+        known = ", ".join(BY_NAME)
+        raise DataError(
+            f"There is no dataset “{name}”. Choose one of {known}, or folder:PATH for own pictures."
+        )
+    return BY_NAME[name].embedded or published.is_there(name)
+
+
+def sample_photos() -> dict[str, np.ndarray]:
+    """Photographs that ship inside scikit-image, by name: read-only uint8 (H, W, 3), of full size."""
+    return dict(embedded.photographs())
+
+
+@functools.lru_cache(maxsize=len(SOURCES))
+def _read(name: str, places: tuple[Path, ...]) -> Dataset:
+    source = BY_NAME[name]
+    splits = embedded.splits(name) if source.embedded else published.splits(name, places)
+    return assembled(name, source.title, splits, source.class_names, source.licence)

@@ -1,0 +1,12 @@
+"""What goes wrong for reasons that lie outside the program, and how it is said."""
+
+
+class Explained(Exception):
+    """The message is for people: what happened, why, what to do next."""
+
+
+def one_line(text: str, most: int) -> str:
+    """`text` as it may stand on a terminal or in a title: without control characters and line breaks, cut to `most`."""
+    words = "".join(c if c.isprintable() else " " for c in text).split()
+    line = " ".join(words)
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,180 @@
+"""The numbers behind what the app shows: how much of a picture comes back, and what PCA would keep with a code as small.
+
+MSE    mean squared error per pixel, pixels in [0,1]        SSE    the same summed over a picture's pixels
+PSNR   10 log10(1 / MSE) in dB, of each picture             SSIM   Wang et al. 2004, of each picture
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import examples
+from core.codes import Codes
+from core.data import Dataset, Split
+from core.family import Autoencoder
+from core.files import write_bytes
+from core.pictures import as_bytes, as_floats, png, sheet
+from core.store import Run
+from core.training import Pixels
+
+BATCH = 500
+SSIM_PICTURES = 1_000  # of a test set; its mean moves by about 0.001 from there on
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one reconstruction against its picture, or means over many."""
+
+    mse: float
+    sse: float
+    psnr: float  # dB; infinite for identical pictures
+    ssim: float
+
+
+def scores(reconstruction: np.ndarray, picture: np.ndarray) -> Scores:
+    """Both float (C,H,W) in [0,1]."""
+    error = np.square(reconstruction.astype(np.float64) - picture.astype(np.float64))
+    mse = float(error.mean())
+    return Scores(mse, float(error.sum()), psnr(mse), ssim(reconstruction, picture))
+
+
+def psnr(mse: float) -> float:
+    """In dB for pixels in [0,1]; infinite where nothing differs."""
+    return 10 * math.log10(1 / mse) if mse > 0 else math.inf
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean structural similarity of (C,H,W) pictures in [0,1]: scikit-image's, with a window that fits small pictures.
+
+    A 7x7 uniform window, or the largest odd one that the picture holds. Raises ValueError below 3x3.
+    """
+    from skimage.metrics import structural_similarity
+
+    side = min(7, *a.shape[1:])
+    if side < 3:
+        raise ValueError(
+            f"structural similarity needs pictures of at least 3x3, not {a.shape[1]}x{a.shape[2]}"
+        )
+    return float(
+        structural_similarity(
+            a.astype(np.float64),
+            b.astype(np.float64),
+            data_range=1.0,
+            channel_axis=0,
+            win_size=side if side % 2 else side - 1,
+        )
+    )
+
+
+@torch.inference_mode()
+def codes(model: Autoencoder, split: Split) -> Codes:
+    """Codes of a split's pictures and the error of each reconstruction."""
+    found = [
+        (z, (model.decode(z) - x).square().flatten(1).mean(1))
+        for x in batches(model, split)
+        for z in [model.encode(x)]
+    ]
+    labels = None if split.labels is None else torch.tensor(split.labels)
+    return Codes(
+        torch.cat([z for z, _ in found]).cpu(), labels, torch.cat([error for _, error in found]).cpu()
+    )
+
+
+@torch.inference_mode()
+def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
+    """Means over a split of MSE, SSE, PSNR and, over its first 1,000 pictures, SSIM, with the numbers of pictures."""
+    errors: list[Tensor] = []
+    similarities: list[float] = []
+    for x in batches(model, split):
+        back = model.reconstruct(x)
+        errors.append((back - x).square().flatten(1).mean(1).cpu().double())  # MPS has no float64
+        for a, b in zip(back, x, strict=True):
+            if len(similarities) < SSIM_PICTURES:
+                similarities.append(ssim(a.cpu().numpy(), b.cpu().numpy()))
+    mse = torch.cat(errors)
+    return {
+        "n": len(mse),
+        "mse": mse.mean().item(),
+        "sse": mse.mean().item() * math.prod(model.shape),
+        "psnr": float(np.mean([psnr(value) for value in mse.tolist()])),
+        "ssim": float(np.mean(similarities)),
+        "ssim_n": len(similarities),
+    }
+
+
+def summarise(run: Run, model: Autoencoder, data: Dataset) -> None:
+    """Keep the test codes, scores and rebuilt examples of a run whose training has ended."""
+    run.save_codes(codes(model, data.test))
+    with torch.inference_mode():
+        rebuilt = model.reconstruct(
+            as_floats(examples.pictures(model.shape)).to(next(model.parameters()).device)
+        )
+    write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
+    run.update(metrics=dict(run.record.metrics) | {"test": evaluate(model, data.test)})
+
+
+def batches(model: Autoencoder, split: Split) -> Iterator[Tensor]:
+    pixels = Pixels(split.images, next(model.parameters()).device)
+    for first in range(0, len(pixels), BATCH):
+        yield pixels[torch.arange(first, min(first + BATCH, len(pixels)))]
+
+
+class PCA:
+    """Principal components of training pictures: the best linear code of its size (Hinton & Salakhutdinov 2006, fig. 2)."""
+
+    def __init__(self, data: Dataset, components: int) -> None:
+        """In float64 from the covariance of all training pictures, which is exact."""
+        pixels = data.train.images.reshape(len(data.train), -1)
+        self.mean = pixels.mean(0, dtype=np.float64) / 255
+        covariance = np.zeros((pixels.shape[1],) * 2)
+        for first in range(0, len(pixels), 10_000):
+            rows = pixels[first : first + 10_000] / 255 - self.mean
+            covariance += rows.T @ rows
+        _, vectors = np.linalg.eigh(covariance)
+        self.axes = vectors[:, ::-1][:, :components].T  # (components, pixels), largest variance first
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """uint8 (N,C,H,W) -> float64 of the same shape, not clipped."""
+        rows = images.reshape(len(images), -1) / 255 - self.mean
+        return (rows @ self.axes.T @ self.axes + self.mean).reshape(images.shape)
+
+    def sse(self, split: Split) -> float:
+        """Sum of squared errors per picture, in the mean over a split."""
+        return float(np.square(self.reconstruct(split.images) - split.images / 255).sum((1, 2, 3)).mean())
+
+
+def percentile(error: float, errors: Tensor) -> float:
+    """The share (in %) of `errors` (N,) that are below `error`: 100 is like nothing this model has seen."""
+    return 100.0 * (errors < error).float().mean().item()
+
+
+@dataclass(frozen=True, eq=False)
+class Rebuilt:
+    """One picture as one model gives it back."""
+
+    pixels: np.ndarray  # uint8 (C,H,W)
+    difference: (
+        np.ndarray
+    )  # float32 (H,W) in [-1,1]: above 0 where the model is too bright, mean over channels
+    scores: Scores
+    percentile: float | None  # among the model's own test errors
+
+
+@torch.inference_mode()
+def rebuild(
+    model: Autoencoder, x: Tensor, errors: Tensor | None = None, codes: Tensor | None = None
+) -> list[Rebuilt]:
+    """Put x (B,C,H,W) through a model; `codes` (B,Z) stand in for the encoder's, `errors` (N,) are those of test pictures."""
+    back = (model.reconstruct(x) if codes is None else model.decode(codes)).cpu().numpy()
+    found = []
+    for rebuilt, picture in zip(back, x.cpu().numpy(), strict=True):
+        scored = scores(rebuilt, picture)
+        place = None if errors is None else percentile(scored.mse, errors)
+        found.append(Rebuilt(as_bytes(torch.from_numpy(rebuilt)), (rebuilt - picture).mean(0), scored, place))
+    return found

@@ -1,0 +1,141 @@
+"""Files that are never seen half written, and files of others that are never trusted."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from core.errors import Explained
+
+MAX_TENSOR_BYTES = 2**31
+UNFINISHED = ".writing-"  # first letters of the names that files have until they are complete
+
+
+class StoreError(Explained):
+    """Something cannot be read or written."""
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the system refuses below here is raised as a StoreError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(
+            f"{path} cannot be written: {reason}. Make room, or choose another folder."
+        ) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file atomically: whoever reads sees the old or the new one, whole. Raises StoreError."""
+    unfinished = path.with_name(UNFINISHED + secrets.token_hex(8))
+    with writing(path):
+        try:
+            with unfinished.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            replace(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename. Windows refuses while somebody reads the target, so there it is tried for a second."""
+    for wait in (0.01, 0.09, 0.9):
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(wait)
+    os.replace(source, target)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
+    write_bytes(
+        path, safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, header)
+    )
+
+
+def json_text(
+    value: Any, *, indent: int | None = None, infinite: Callable[[float], Any] = lambda _: None
+) -> str:
+    """JSON, which has neither infinities nor NaN: `infinite` says what stands for them."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return infinite(value)
+        if isinstance(value, Mapping):
+            return {name: finite(one) for name, one in value.items()}
+        return [finite(one) for one in value] if isinstance(value, list | tuple) else value
+
+    return json.dumps(finite(value), indent=indent, allow_nan=False)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def check_file(path: Path, limit: int) -> None:
+    """Raises OSError, or ValueError where `path` is no plain file (a pipe would block) or larger than `limit`."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is no file")
+    if status.st_size > limit:
+        raise ValueError(f"{path.name} is larger than {limit} bytes")
+
+
+def read_text(path: Path, limit: int = 2**20) -> str:
+    """Raises OSError or ValueError."""
+    check_file(path, limit)
+    return path.read_text(encoding="utf-8")
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file. Raises OSError or ValueError.
+
+    safetensors checks the header against the file before anything is allocated. Copies, because what it gives lies in the
+    file: it would change or vanish with it.
+    """
+    check_file(path, MAX_TENSOR_BYTES)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path.name} is not a sound safetensors file ({error})") from None
+
+
+# --- locks ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held(lock: FileLock, message: str) -> Iterator[None]:
+    """Hold a lock, of which the kernel lets go even on kill -9. Raises StoreError(message) where another process has it."""
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreError(message) from None
+    except OSError as error:
+        raise StoreError(f"{lock.lock_file} cannot be locked: {error.strerror or error}.") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,134 @@
+"""A look at families and runs without importing torch, which takes seconds: what Home shows while the rest warms up."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from core.pictures import tiles
+
+FAMILIES_FOLDER = Path(__file__).parent / "families"
+WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol")
+
+
+@dataclass(frozen=True)
+class Card:
+    """The words of a family."""
+
+    key: str
+    title: str
+    paper: str
+    idea: str
+    choose: str
+    objective: str  # LaTeX
+    symbol: str
+    diagram: str
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A finished run, as far as its text and pictures tell. Nothing in it has been checked."""
+
+    folder: Path
+    family: str
+    dataset: str
+    title: str  # of the dataset
+    shape: tuple[int, int, int]
+    test: dict[str, float]
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def examples(self) -> np.ndarray | None:
+        """What it makes of `core.examples.pictures(shape)`: uint8 (n,C,H,W)."""
+        found = [path for place in ("cache", "shipped") if (path := self.folder / place / "examples.png").exists()]
+        return self.tiles(found[0]) if found else None
+
+    def samples(self) -> np.ndarray | None:
+        """New pictures from the end of its training: uint8 (n,C,H,W)."""
+        latest = max((self.folder / "previews").glob("epoch-*.png"), default=None)
+        shown = self.tiles(latest) if latest else None
+        return None if shown is None else shown[len(shown) // 3 :]
+
+    def tiles(self, path: Path) -> np.ndarray | None:
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                if image.width > 20 * self.shape[2] or image.height > 20 * self.shape[1]:
+                    return None
+                pixels = np.asarray(image.convert("L" if self.shape[0] == 1 else "RGB"))
+            return tiles(pixels, self.shape)
+        except (OSError, ValueError, SyntaxError):
+            return None
+
+
+def cards() -> tuple[Card, ...]:
+    """In teaching order: from the classes where they are imported, else from the literals in their source."""
+    registry: Any = sys.modules.get("core.families")
+    if hasattr(registry, "FAMILIES"):
+        return tuple(card(vars(family), sys.modules[family.__module__].__doc__) for family in registry.FAMILIES)
+    return _cards_in_source()
+
+
+@cache
+def _cards_in_source() -> tuple[Card, ...]:
+    by_class = {}
+    for path in FAMILIES_FOLDER.glob("[!_]*.py"):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        for node in module.body:
+            if isinstance(node, ast.ClassDef):
+                words = dict(pair for statement in node.body for pair in literals(statement))
+                if set(WORDS) <= set(words):
+                    by_class[node.name] = card(words, ast.get_docstring(module))
+    registry = ast.parse((FAMILIES_FOLDER / "__init__.py").read_text(encoding="utf-8"))
+    (order,) = (node.value for node in registry.body if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple))
+    return tuple(by_class[name.id] for name in order.elts if isinstance(name, ast.Name))
+
+
+def card(words: Mapping[str, Any], story: str | None) -> Card:
+    """From class attributes and the docstring of the module, whose lines with arrows are the diagram."""
+    diagram = "\n".join(line.strip() for line in (story or "").splitlines() if "──" in line)
+    return Card(**{name: words[name] for name in WORDS}, diagram=diagram)
+
+
+def literals(statement: ast.stmt) -> Iterator[tuple[str, str]]:
+    """The texts that `a = "..."` or `a, b = "...", "..."` give to names."""
+    if isinstance(statement, ast.Assign):
+        target, value = statement.targets[0], statement.value
+        names = target.elts if isinstance(target, ast.Tuple) else [target]
+        values = value.elts if isinstance(value, ast.Tuple) else [value]
+        for name, text in zip(names, values, strict=False):
+            if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                yield name.id, text.value
+
+
+def store_root(root: str | Path | None = None) -> Path:
+    """The folder of the runs: `root`, else BOTTLENECK_STORE, else models_store/ beside this package."""
+    beside = Path(__file__).resolve().parent.parent / "models_store"
+    return Path(root or os.environ.get("BOTTLENECK_STORE") or beside)
+
+
+def finished(root: Path) -> list[Glance]:
+    """The completed runs below `root`, oldest first; whatever cannot be read is left to the store to report."""
+    found = []
+    for path in root.glob("*/run.json"):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if record["status"] == "completed":
+                texts = record["family"], record["dataset"]["name"], record["dataset"]["title"]
+                shape = tuple(int(side) for side in record["shape"])
+                glance = Glance(path.parent, *texts, shape, dict(record["metrics"].get("test", {})))
+                found.append((str(record["created"]), glance))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return [glance for _, glance in sorted(found, key=lambda pair: pair[0])]

@@ -1,0 +1,51 @@
+"""Between tensors and picture files: floats to bytes, tiles to one sheet and back, PNG. Imports no torch by itself."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def as_bytes(x: Tensor) -> np.ndarray:
+    """Floats in [0,1] -> uint8 of the same shape, rounded."""
+    return (x.detach().clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def as_floats(pixels: np.ndarray) -> Tensor:
+    """uint8 -> float32 in [0,1] of the same shape."""
+    import torch
+
+    return torch.tensor(np.ascontiguousarray(pixels)).float() / 255
+
+
+def sheet(tiles: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """uint8 (n,C,H,W) -> one (rows·H, columns·W) or (…,3) picture, row by row; as square as can be without `columns`."""
+    count, channels, height, width = tiles.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    full = np.zeros((rows * columns, channels, height, width), np.uint8)
+    full[:count] = tiles
+    pixels = full.reshape(rows, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
+    pixels = pixels.reshape(rows * height, columns * width, channels)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def tiles(sheet: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The inverse of `sheet`: (rows·H, columns·W[,C]) -> (rows·columns,C,H,W)."""
+    channels, height, width = shape
+    pixels = sheet.reshape(sheet.shape[0] // height, height, sheet.shape[1] // width, width, channels)
+    return pixels.transpose(0, 2, 4, 1, 3).reshape(-1, channels, height, width)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 (H,W) or (H,W,3) -> the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,414 @@
+"""The one training loop: a generator of plain events. It knows no family, no disk and no screen.
+
+    training = Training(model, plan)
+    for event in train(training, data):
+        ...
+
+`Training` is all that has to survive for a run to go on as if it had never been interrupted; its `state` is saved
+by the store. Every number that enters the history comes from the plan's seed, whatever other threads draw.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from core.data import Dataset, Split
+from core.family import Autoencoder, Turn
+from core.pictures import as_bytes
+
+VALIDATION_BATCH = 500
+FIT_CODES = 2_000  # of training pictures; enough for ten covariances of 32 numbers
+STOP_CODES = 500  # where somebody waits
+RESIDENT_BYTES = 2**31  # more pixels than this stay where they are, memory-mapped
+READ_EVERY = 0.1  # seconds between two looks at the numbers of a device
+
+
+# --- what to do -------------------------------------------------------------------------------------------------
+
+
+LIMITS: Mapping[str, tuple[type, int, int]] = {
+    "epochs": (int, 1, 100_000),
+    "seconds": (float, 1, 30 * 86_400),
+    "batch_size": (int, 2, 65_536),
+    "seed": (int, 0, 2**31 - 1),
+    "threads": (int, 0, 1_024),
+    "previews": (int, 0, 1_000),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A budget, in epochs or in seconds, and what else decides the history. Raises ValueError in words."""
+
+    epochs: int | None = None
+    seconds: float | None = None
+    batch_size: int = 64
+    seed: int = 0
+    threads: int = 0  # of torch on a CPU; 0: `spare_cores`
+    previews: int = 24  # how often over the run pictures are made
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.seconds is None):
+            raise ValueError("a plan has either epochs or seconds")
+        for name, (kind, low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if value is None and name in ("epochs", "seconds"):
+                continue
+            if type(value) not in (int, kind) or not low <= value <= high:
+                words = f"{'a whole number' if kind is int else 'a number'} from {low} to {high}"
+                raise ValueError(f"{name.replace('_', '-')} takes {words}, not {value!r}")
+        if not self.threads:
+            object.__setattr__(self, "threads", spare_cores())
+
+
+def spare_cores() -> int:
+    """All but one: torch on every core of a busy machine was seen to be 20 times slower."""
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
+def device_named(name: str) -> torch.device:
+    """`auto` is cuda, else mps, else cpu. Raises ValueError where there is no such device."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = [kind for kind, usable in available.items() if usable]
+    name = there[0] if name == "auto" else name
+    if name not in there:
+        raise ValueError(f"no device {name!r} here; there is {', '.join(there)}, or auto")
+    return torch.device(name)
+
+
+# --- what happens -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stepped:
+    step: int
+    epoch: int
+    progress: float  # 0…1
+    numbers: Mapping[str, float]  # this step's terms
+    seconds: float  # spent on the run so far
+
+
+@dataclass(frozen=True)
+class Previews:
+    """uint8 (n,C,H,W): the same validation pictures and the same noise every time."""
+
+    reconstructions: np.ndarray
+    samples: np.ndarray
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    epoch: int  # from 1
+    step: int
+    progress: float
+    train: Mapping[str, float]  # means over the epoch
+    validation: Mapping[str, float]
+    seconds: float
+    images_per_second: float
+    previews: Previews | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    reason: str  # "completed" or "stopped"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """A number stopped being finite; the model holds the last weights that gave finite ones."""
+
+    step: int
+    player: str
+
+
+Event = Stepped | EpochEnded | Finished | Diverged
+
+
+# --- the state of a run -----------------------------------------------------------------------------------------
+
+
+class Training:
+    """A model under way: weights, optimisers, random numbers and counters. Draws the model's first weights."""
+
+    def __init__(self, model: Autoencoder, plan: Plan) -> None:
+        self.model, self.plan = model, plan
+        self.device = next(model.parameters()).device
+        model.to("cpu").initialise(
+            torch.Generator().manual_seed(plan.seed)
+        )  # the same first weights on any device
+        model.to(self.device)
+        self.rng = torch.Generator(self.device).manual_seed(plan.seed)
+        self.players = model.players()
+        self.optimisers = [
+            player.optimiser([p for p in player.module.parameters() if p.requires_grad])
+            for player in self.players
+        ]
+        self.peak_rates = [optimiser.param_groups[0]["lr"] for optimiser in self.optimisers]
+        self.epoch = self.step = self.position = 0  # position: batches done of this epoch
+        self.due = 0  # previews up to the end of the last epoch
+        self.seconds = 0.0
+        self.progress = 0.0
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def play(self, x: Tensor) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
+        """One step of every player whose turn it is on x (B,C,H,W): name, total and terms, before the weights change."""
+        falling = 0.5 * (1 + math.cos(math.pi * self.progress))
+        for player, optimiser, peak in zip(self.players, self.optimisers, self.peak_rates, strict=True):
+            if self.step % player.every:
+                continue
+            turn = Turn(self.rng, player.name, self.step, self.progress)
+            minimise, watch = loss = self.model.loss(x, turn)
+            total = loss.total
+            terms = {name: value.detach() for name, value in (minimise | watch).items()}
+            yield player.name, total.detach(), terms
+            parameters = optimiser.param_groups[0]["params"]
+            optimiser.zero_grad()
+            total.backward(inputs=parameters)
+            optimiser.param_groups[0]["lr"] = peak * falling
+            optimiser.step()
+            self.model.after_step(turn)
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Of this epoch so far."""
+        return {name: total.item() / self.counts[name] for name, total in self.sums.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of what the model has learnt."""
+        return {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def lost(self) -> str | None:
+        """The player whose weights are no longer finite."""
+        for player in self.players:
+            if not all(weights.isfinite().all() for weights in player.module.parameters()):
+                return player.name
+        return None
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and plain numbers from which `restore` goes on exactly here."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for player, optimiser in zip(self.players, self.optimisers, strict=True):
+            for index, moments in optimiser.state_dict()["state"].items():
+                tensors |= {
+                    f"optimiser.{player.name}.{index}.{name}": value for name, value in moments.items()
+                }
+        tensors |= {f"sum.{name}": value for name, value in self.sums.items()}
+        tensors["rng"] = self.rng.get_state()
+        counters = {
+            name: getattr(self, name) for name in ("epoch", "step", "position", "due", "seconds", "counts")
+        }
+        return tensors, counters
+
+    def restore(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+        """Raises KeyError or RuntimeError where the state is not that of such a model."""
+
+        def below(prefix: str) -> dict[str, Tensor]:
+            return {
+                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+            }
+
+        self.model.load_state_dict(below("model."))
+        for player, optimiser in zip(self.players, self.optimisers, strict=True):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in below(f"optimiser.{player.name}.").items():
+                index, _, kind = name.partition(".")
+                moments.setdefault(int(index), {})[kind] = value
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+        self.sums = {name: value.to(self.device) for name, value in below("sum.").items()}
+        self.rng.set_state(tensors["rng"].cpu())
+        self.epoch, self.step, self.position = counters["epoch"], counters["step"], counters["position"]
+        self.due, self.seconds, self.counts = counters["due"], counters["seconds"], dict(counters["counts"])
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------
+
+
+def train(
+    training: Training, data: Dataset, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """Train from where `training` stands to the end of its plan, or until `should_stop`, asked at every step, says yes for good.
+
+    However it ends, the model is left ready for use: finite weights, and a sampler fitted to them.
+    """
+    pixels = Pixels(data.train.images, training.device)
+    ending = yield from epochs(training, data, pixels, should_stop)
+    finish(training, pixels, STOP_CODES if should_stop() else FIT_CODES)
+    yield ending
+
+
+def epochs(
+    training: Training, data: Dataset, pixels: Pixels, should_stop: Callable[[], bool]
+) -> Generator[Event, None, Finished | Diverged]:
+    """The loop itself."""
+    model, plan, device = training.model, training.plan, training.device
+    batch_size = min(plan.batch_size, len(pixels))
+    batches = len(pixels) // batch_size
+    clock = Clock(training.seconds)
+    last_read = -math.inf
+    finite = torch.tensor(True, device=device)
+    good = training.weights()
+
+    def update_progress() -> None:
+        training.seconds = clock.seconds()
+        done, whole = (
+            (training.step, plan.epochs * batches) if plan.epochs else (training.seconds, plan.seconds or 1)
+        )
+        training.progress = min(1.0, done / whole)
+
+    update_progress()
+    while training.progress < 1 or training.position:  # a run may resume between its last step and validation
+        order = torch.randperm(len(pixels), generator=seeded(plan.seed, training.epoch))
+        started = (clock.seconds(), training.step)
+        while training.position < batches and training.progress < 1:
+            if should_stop():
+                return Finished("stopped", training.seconds)
+            first = training.position * batch_size
+            reading = clock.seconds() - last_read > READ_EVERY
+            before = training.weights() if reading else good
+            numbers: dict[str, Tensor] = {}
+            for player, total, terms in training.play(pixels[order[first : first + batch_size]]):
+                finite &= total.isfinite()
+                if (device.type == "cpu" or reading) and not finite:
+                    model.load_state_dict(good)
+                    return Diverged(training.step, player)
+                training.add(terms)
+                numbers |= terms
+            good = before  # only now: the weights of every player have given finite numbers
+            training.step += 1
+            training.position += 1
+            update_progress()
+            if reading:
+                last_read = clock.seconds()
+                plain = {name: value.item() for name, value in numbers.items()}
+                yield Stepped(training.step, training.epoch + 1, training.progress, plain, last_read)
+        if lost := training.lost():
+            model.load_state_dict(good)
+            return Diverged(training.step, lost)
+        images = (training.step - started[1]) * batch_size / max(1e-9, clock.seconds() - started[0])
+        means, validation = training.means(), validate(model, data.validation, plan.seed, should_stop)
+        if should_stop():  # the epoch stays open: on resume it is validated as a whole
+            return Finished("stopped", training.seconds)
+        due = int(plan.previews * training.progress)
+        previews = preview(training, data, pixels) if due > training.due or training.epoch == 0 else None
+        training.due = due
+        training.epoch, training.position, training.sums, training.counts = training.epoch + 1, 0, {}, {}
+        update_progress()
+        yield EpochEnded(
+            training.epoch,
+            training.step,
+            training.progress,
+            means,
+            validation,
+            training.seconds,
+            images,
+            previews,
+        )
+    return Finished("completed", training.seconds)
+
+
+@torch.no_grad()
+def validate(
+    model: Autoencoder, split: Split, seed: int, should_stop: Callable[[], bool] = lambda: False
+) -> dict[str, float]:
+    """Means over the validation pictures, with the same noise every time: all terms of all players, and `mse` per pixel.
+
+    Only over those seen so far where `should_stop` cuts it short.
+    """
+    pixels = Pixels(split.images, next(model.parameters()).device)
+    rng = torch.Generator(pixels.device).manual_seed(seed)
+    sums: dict[str, float] = {}
+    seen = 0
+    for some in torch.arange(len(pixels)).chunk(
+        math.ceil(len(pixels) / VALIDATION_BATCH)
+    ):  # even: never one left over
+        if should_stop():
+            break
+        x = pixels[some]
+        terms = {"mse": (model.reconstruct(x) - x).square().mean()}
+        for player in model.players():
+            minimise, watch = model.loss(x, Turn(rng, player.name, progress=1.0))
+            terms |= minimise | watch
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value.item() * len(x)
+        seen += len(x)
+    return {name: total / seen for name, total in sums.items()}
+
+
+@torch.no_grad()
+def finish(training: Training, pixels: Pixels, count: int = FIT_CODES) -> None:
+    """Let the model learn from the codes of `count` training pictures what its sampler needs."""
+    rng = seeded(training.plan.seed, -1)
+    chosen = torch.randperm(len(pixels), generator=rng)[:count]
+    codes = torch.cat([training.model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
+    if codes.isfinite().all():
+        with threadpool_limits(
+            1, "blas"
+        ):  # on two busy cores, two threads took 30 times as long for these small matrices
+            training.model.fit(codes, rng)
+
+
+@torch.no_grad()
+def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
+    finish(training, pixels)
+    model = training.model
+    x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
+    samples = model.sample(2 * len(x), torch.Generator(training.device).manual_seed(training.plan.seed))
+    return Previews(as_bytes(model.reconstruct(x)), as_bytes(samples))
+
+
+def showcase(split: Split, most: int = 10) -> list[int]:
+    """Indices of the pictures that previews show: the first of each class, then simply the first."""
+    classes = np.unique(split.labels, return_index=True)[1].tolist() if split.labels is not None else []
+    return list(islice(chain(classes, (index for index in range(len(split)) if index not in classes)), most))
+
+
+# --- pixels, clocks and seeds -----------------------------------------------------------------------------------
+
+
+class Pixels:
+    """uint8 images (N,C,H,W) on the training device, cut into float batches there; memory-mapped where they do not fit."""
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        self.images, self.device = images, device
+        self.resident = torch.tensor(images, device=device) if images.nbytes <= RESIDENT_BYTES else None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        """Indices (B,) -> float32 (B,C,H,W) in [0,1]."""
+        if self.resident is not None:
+            return self.resident[index.to(self.device)].float() / 255
+        return torch.from_numpy(self.images[index.numpy()]).to(self.device).float() / 255
+
+
+def seeded(seed: int, epoch: int) -> torch.Generator:
+    """A generator of its own for what belongs to an epoch, so that it can be made anew on resume."""
+    return torch.Generator().manual_seed((seed << 32) + epoch + 1)
+
+
+class Clock:
+    """Seconds spent on a run, going on from an earlier process."""
+
+    def __init__(self, spent: float) -> None:
+        self.start = time.monotonic() - spent
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start

@@ -1,0 +1,141 @@
+"""Reconstruct: pictures through every chosen variant at once."""
+
+from __future__ import annotations
+
+import torch
+
+import streamlit as st
+
+from core.evaluation import rebuild
+from core.family import Autoencoder
+from core.pictures import as_floats
+from core.sampling import refine
+from core.store import Run, Store, StoreError
+from ui import board, inputs, runs, work
+
+REFINEMENTS = 200  # steps of descent
+
+
+def main() -> None:
+    st.title("What does each model keep?")
+    st.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
+    groups = runs.groups(Store())
+    if not groups:
+        st.info("There are no trained models yet. `python -m core train --family vanilla --dataset digits` trains the first.")
+        return
+    by_key = {group.key: group for group in groups}
+    left, right = st.columns(2, gap="large")
+    with right:
+        key = st.selectbox("Models trained on", list(by_key), format_func=lambda k: by_key[k].title, key="data", bind="query-params")
+        group = by_key[key]
+        ids = [run.id for run in group.runs]
+        chosen = st.pills(
+            "Variants",
+            ids,
+            selection_mode="multi",
+            default=[run.id for run in group.newest],
+            format_func=lambda id: runs.label(group.runs[ids.index(id)], group),
+            key=f"runs-{group.key}",
+            bind="query-params",
+        )
+    with left:
+        dataset = group.runs[0].record.dataset["name"]
+        pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_colour_group(groups))
+    say_what_photographs_need(pictures, group, groups)
+    if not pictures or not chosen:
+        st.info("Choose at least one picture." if not pictures else "Choose at least one variant.", icon=":material/touch_app:")
+        return
+    variants = loaded([run for run in group.runs if run.id in chosen])
+    if variants:
+        show(pictures, variants, group)
+
+
+def open_colour_group(groups: list[runs.Group]) -> None:
+    """A photograph opens on models that see colour, where there are some."""
+    colour = next((group.key for group in groups if group.shape[0] == 3), None)
+    if colour and any(map(inputs.is_photograph, inputs.uploaded())):
+        st.session_state["data"] = colour
+
+
+def say_what_photographs_need(pictures: list[inputs.Input], group: runs.Group, groups: list[runs.Group]) -> None:
+    if not any(one.original is not None and inputs.is_photograph(one.original) for one in pictures):
+        return
+    _, height, width = group.shape
+    made_for = f"These models were made for {group.title.split(' · ')[0]}: they see your photograph at {width}×{height} pixels"
+    if group.shape[0] == 3:
+        st.info(f"{made_for}, in colour.", icon=":material/photo_camera:")
+        return
+    colour_group = next((other.title for other in groups if other.shape[0] == 3), None)
+    other = f" For photographs choose “{colour_group}”." if colour_group else ""
+    st.info(f"{made_for}, without its colours.{other}", icon=":material/photo_camera:")
+
+
+def loaded(chosen: list[Run]) -> dict[str, tuple[Run, Autoencoder]]:
+    """By run id; whatever cannot be loaded is said and left out."""
+    found = {}
+    for run in chosen:
+        try:
+            found[run.id] = run, runs.model(run)
+        except StoreError as error:
+            st.warning(str(error), icon=":material/broken_image:")
+    return found
+
+
+def show(pictures: list[inputs.Input], variants: dict[str, tuple[Run, Autoencoder]], group: runs.Group) -> None:
+    x = torch.stack([as_floats(one.pixels) for one in pictures])
+    columns = []
+    for id, (run, model) in variants.items():
+        stored, refined = runs.codes(run), st.session_state.get("refined", {}).get(refinement_key(id, x))
+        rebuilt = rebuild(model, x, None if stored is None else stored.errors, refined)
+        columns.append(board.Column.of(run, model, group, rebuilt, refined is not None))
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    metric = left.segmented_control(
+        "Number below each picture", board.METRICS, default="PSNR", required=True, key="metric", bind="query-params"
+    )
+    errors = right.toggle("Error maps", value=True, key="errors", bind="query-params")
+    st.html(board.html(pictures, columns, metric, errors))
+    if errors:
+        st.caption("Error maps are black where nothing differs, orange where light was lost, blue where it was added.")
+    offer_refinement(columns, variants, x)
+    with st.expander("All numbers"):
+        st.dataframe(board.table(pictures, columns), hide_index=True)
+        st.caption(board.READING)
+    left, right, _ = st.columns([1, 1, 3])
+    left.download_button(
+        "Table", lambda: board.csv(pictures, columns), "reconstructions.csv", "text/csv", icon=":material/table:", on_click="ignore"
+    )
+    right.download_button(
+        "Pictures", lambda: board.archive(pictures, columns), "reconstructions.zip", "application/zip",
+        icon=":material/photo_library:", on_click="ignore",
+    )  # fmt: skip
+
+
+def offer_refinement(columns: list[board.Column], variants: dict[str, tuple[Run, Autoencoder]], x: torch.Tensor) -> None:
+    """Search better codes than the encoder's; the loosest variant, as a rule the GAN, is proposed first."""
+    with st.expander("Search a better code", icon=":material/travel_explore:"):
+        st.markdown(
+            "An encoder answers at once, but not always with the best code its decoder has. "
+            f"This descends the error for {REFINEMENTS} steps from the encoder's answer, picture by picture."
+        )
+        loosest = max(range(len(columns)), key=lambda i: columns[i].mean_mse)
+        titles = {column.id: column.title for column in columns}
+        id = st.selectbox("Variant", list(titles), index=loosest, format_func=titles.get)
+        if st.button("Search", icon=":material/play_arrow:"):
+            _, model = variants[id]
+            with work.alone():
+                found = list(work.steps(refine(model, x, REFINEMENTS), REFINEMENTS + 1, "Searching…"))
+            first, last = found[0].residual.mean().item(), found[-1].residual.mean().item()
+            said = f"{titles[id]}: mean squared error {first:.4f} by the encoder, {last:.4f} after the search."
+            st.session_state["refined"] = {refinement_key(id, x): found[-1].codes}
+            st.session_state["refinement"] = refinement_key(id, x), said
+            st.rerun()
+        key, said = st.session_state.get("refinement", (None, ""))
+        if key in [refinement_key(one, x) for one in titles]:
+            st.success(said, icon=":material/check:")
+
+
+def refinement_key(id: str, x: torch.Tensor) -> tuple[str, int]:
+    return id, hash(x.numpy().tobytes())
+
+
+main()

@@ -1,0 +1,59 @@
+"""Home: each family in one row, from what the runs have stored, so that it is there before torch is."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import glance
+from ui import cards, shell
+
+
+def main() -> None:
+    st.title("See what a model keeps of a picture")
+    st.markdown(
+        "An **autoencoder** squeezes a picture through a narrow code and rebuilds it from nothing else. "
+        "These families differ in what each is asked to keep."
+    )
+    shelves = cards.shelves()
+    if not shelves:
+        without_runs()
+        return
+    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    with left:
+        name = st.segmented_control(
+            "Trained on", list(shelves), format_func=lambda name: shelves[name].title, default=next(iter(shelves)),
+            required=True, key="data", bind="query-params",
+        )  # fmt: skip
+    shelf = shelves[name]
+    with middle:
+        shown = cards.pick(shelf)
+    right.page_link(shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:")
+    for card in glance.cards():
+        cards.row(card, shelf, shown)
+    tell_how_fair(shelf)
+
+
+def tell_how_fair(shelf: cards.Shelf) -> None:
+    counts = {int(run.test["n"]) for run in shelf.runs.values() if "n" in run.test}
+    if counts:
+        st.caption(
+            f"PSNR, SSIM and SSE (squared error summed over a picture) are means over {max(counts):,} test pictures that no model "
+            "has seen. One training run each: the numbers speak of these runs, not of the families. The GAN was never asked to "
+            "rebuild: an encoder beside it guesses the code."
+        )
+
+
+def without_runs() -> None:
+    st.info(
+        "No model is trained yet. This trains the first, in a few seconds: "
+        "`python -m core train --family vanilla --dataset digits --epochs 60`",
+        icon=":material/model_training:",
+    )
+    for card in glance.cards():
+        with st.container(border=True):
+            st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}")
+            st.latex(card.objective)
+            st.caption(f"Choose it when {card.choose}. {card.paper}")
+
+
+main()

@@ -1,0 +1,64 @@
+"""A store with a small run of every family on the embedded digits, and pages opened on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core.data import Dataset, load
+from core.evaluation import summarise
+from core.families import FAMILIES
+from core.family import Autoencoder
+from core.store import Run, Store
+from core.training import Plan, train
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGES = Path(__file__).parents[2] / "pages"
+
+Open = Callable[..., AppTest]
+
+
+def trained(store: Store, Family: type[Autoencoder], data: Dataset, epochs: int = 2) -> Run:
+    """A finished run in `store`, small and quick."""
+    config = Family.Config(width=8, hidden=(16,))
+    run = store.create(Family(config, data.shape), Plan(epochs=epochs, threads=1, previews=1), data)
+    training = run.begin(torch.device("cpu"))
+    for _ in run.record_events(train(training, data), training):
+        pass
+    summarise(run, training.model, data)
+    return run
+
+
+@pytest.fixture(scope="session")
+def six(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A run of each family. Shared by all tests: do not change it."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    for Family in FAMILIES:
+        trained(store, Family, load("digits"))
+    return store
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
+    """open_page("explore/reconstruct.py", store, data="digits"): the page, run once, with its URL parameters."""
+
+    def opened(file: str, store: Store, **parameters: str) -> AppTest:
+        monkeypatch.setenv("BOTTLENECK_STORE", str(store.root))
+        monkeypatch.delenv("BOTTLENECK_DATA", raising=False)
+        monkeypatch.setenv("BOTTLENECK_CACHE", str(store.root / "no-cache"))
+        app = AppTest.from_file(str(APP), default_timeout=120)
+        app.query_params.update(parameters)
+        app.run()
+        app.query_params.update(parameters)  # a page may have taken those of the first run out of the address
+        return app.switch_page(str(PAGES / file)).run()
+
+    return opened
+
+
+def shown(app: AppTest) -> str:
+    """All HTML of our own on the page."""
+    return "".join(element.proto.body for element in app.get("html"))

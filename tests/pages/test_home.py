@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from core import examples
+from core.data import load
+from core.families import FAMILIES
+from core.pictures import as_bytes, as_floats
+from core.store import Store
+from tests.pages.conftest import Open, shown
+from ui.cards import SHOWN
+from ui.html import picture
+
+
+def words(app) -> str:
+    return " ".join(element.value for element in [*app.markdown, *app.caption, *app.info])
+
+
+def test_every_family_has_its_row(open_page: Open, six: Store) -> None:
+    home = open_page("start/home.py", six)
+    assert not home.exception
+    for family in FAMILIES:
+        assert family.title in words(home) and family.idea in words(home) and family.choose in words(home)
+        assert family.objective in [element.value.strip("$\n") for element in home.latex]
+
+
+def test_rows_show_what_the_models_make_of_the_examples(open_page: Open, six: Store) -> None:
+    html = shown(open_page("start/home.py", six))
+    tiles = examples.pictures((1, 8, 8))[:SHOWN]
+    for run in six.runs():
+        rebuilt = as_bytes(run.load().reconstruct(as_floats(tiles)))
+        title = next(family.title for family in FAMILIES if family.key == run.record.family)
+        for number, pixels in enumerate(rebuilt, 1):
+            assert picture(pixels, f"picture {number} rebuilt by {title}") in html
+
+
+def test_other_pictures_are_rebuilt_live(open_page: Open, six: Store) -> None:
+    html = shown(open_page("start/home.py", six, pictures="Test pictures"))
+    images = load("digits").test.images[:SHOWN]
+    run = six.runs()[0]
+    rebuilt = as_bytes(run.load().reconstruct(as_floats(images)))
+    assert picture(rebuilt[0], "picture 1 rebuilt by Vanilla") in html
+
+
+def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> None:
+    home = open_page("start/home.py", Store(tmp_path / "nothing"))
+    assert not home.exception
+    assert "python -m core train" in home.info[0].value
+    assert all(family.idea in words(home) for family in FAMILIES)
+
+
+def test_a_family_without_a_run_says_how_to_get_one(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.runs()[0].folder, tmp_path / "only")
+    home = open_page("start/home.py", Store(tmp_path))
+    assert "python -m core train --family gan --dataset digits" in [code.value for code in home.code]
+
+
+def test_damaged_runs_do_not_take_home_down(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    runs = Store(tmp_path).runs()
+    (runs[0].folder / "run.json").write_bytes(b"\x80\x04")
+    (runs[1].folder / "cache" / "examples.png").write_bytes(b"no picture")
+    (runs[1].folder / "weights.safetensors").write_bytes(b"\xff" * 64)
+    shutil.rmtree(runs[2].folder / "previews")
+    home = open_page("start/home.py", Store(tmp_path))
+    assert not home.exception
+
+
+def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store) -> None:
+    home = open_page("start/home.py", six, data="../../etc", pictures="<script>")
+    assert not home.exception
+    assert picture(examples.pictures((1, 8, 8))[0], "picture 1") in shown(home)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core import examples
+from core.evaluation import rebuild
+from core.families import FAMILIES, GAN, Vanilla
+from core.pictures import as_floats, png
+from core.store import Store
+from tests import toy
+from tests.pages.conftest import Open, shown, trained
+from ui import board
+from ui.html import picture
+
+PAGE = "explore/reconstruct.py"
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    for name, data in files:
+        app.file_uploader(key="uploads").upload(name, data)
+    return app.run()
+
+
+def digit(number: int) -> bytes:
+    return png(examples.pictures((1, 28, 28))[number][0])
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.warning, *app.info, *app.success])
+
+
+def test_opens_with_a_worked_example_through_every_variant(open_page: Open, six: Store) -> None:
+    page = open_page(PAGE, six)
+    assert not page.exception
+    html = shown(page)
+    x = as_floats(examples.pictures((1, 8, 8))[[2]])
+    for run in six.runs():
+        title = next(family.title for family in FAMILIES if family.key == run.record.family)
+        (expected,) = rebuild(run.load(), x)
+        assert picture(expected.pixels, f"digit 2, {title}") in html
+        assert board.text(expected.scores.psnr, "PSNR") in html
+
+
+def test_the_best_of_a_row_is_marked_once_for_each_picture(open_page: Open, six: Store) -> None:
+    assert shown(open_page(PAGE, six)).count("★") == 3  # three examples
+    assert shown(open_page(PAGE, six, metric="MSE")).count("★") == 3
+
+
+def test_uploads_go_through_and_hostile_ones_are_refused_by_name(open_page: Open, six: Store) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    photo = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(photo, "JPEG")
+    page = upload(
+        open_page(PAGE, six, source="Upload"),
+        ("three.png", digit(3)),
+        ("bomb.png", bomb),
+        ("cut.jpg", photo.getvalue()[:300]),
+        ("empty.png", b""),
+        ("note.png", b"this is not a picture"),
+        ("three.png", digit(3)),
+    )
+    assert not page.exception
+    html = shown(page)
+    assert "<b>three.png</b>" in html and "<b>three.png (2)</b>" in html
+    for name in ("bomb.png", "cut.jpg", "empty.png", "note.png"):
+        assert name in said(page) and f"<b>{name}</b>" not in html
+
+
+def test_a_file_name_is_text_and_never_markup(open_page: Open, six: Store) -> None:
+    html = shown(upload(open_page(PAGE, six, source="Upload"), ("<img src=x onerror=alert(1)>.png", digit(3))))
+    assert "<img src=x" not in html
+
+
+def test_inversion_is_offered_and_never_done_silently(open_page: Open, six: Store) -> None:
+    paper = png(255 - np.pad(examples.pictures((1, 28, 28))[4][0], 20))
+    page = upload(open_page(PAGE, six, source="Upload"), ("paper.png", paper))
+    assert "dark ink" in said(page)
+    before = shown(page)
+    assert "inverted" not in before
+    page.toggle(key="invert").set_value(True).run()
+    assert "inverted" in shown(page) and shown(page) != before
+
+
+def test_a_photograph_is_told_what_the_models_were_made_for(open_page: Open, six: Store) -> None:
+    photo = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)).save(photo, "PNG")
+    page = upload(open_page(PAGE, six, source="Upload"), ("photo.png", photo.getvalue()))
+    assert "made for" in said(page) and "8×8" in said(page)
+    assert "like nothing" in shown(page)
+
+
+def test_a_photograph_opens_on_models_that_see_colour(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    trained(Store(tmp_path), Vanilla, toy.dataset((3, 32, 32)))
+    photo = png(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8))
+    page = upload(open_page(PAGE, Store(tmp_path), source="Upload"), ("photo.png", photo))
+    assert not page.exception
+    assert page.selectbox(key="data").value == "toy"
+    assert "in colour" in said(page)
+
+
+def test_searching_a_code_lowers_the_error_of_the_gan(open_page: Open, six: Store) -> None:
+    page = open_page(PAGE, six)
+    gan = next(run.id for run in six.runs() if run.record.family == GAN.key)
+    next(box for box in page.selectbox if box.label == "Variant").select(gan)
+    next(button for button in page.button if button.label == "Search").click().run()
+    assert not page.exception
+    before, after = (float(word.rstrip(",.")) for word in said(page).split() if word[:2] == "0.")
+    assert after < before
+    assert "GAN (code searched)" in shown(page)
+
+
+def test_a_drawing_is_rebuilt(open_page: Open, six: Store) -> None:
+    page = open_page(PAGE, six, source="Draw")
+    page.session_state["pad"] = {"strokes": [[[0.5, 0.1], [0.5, 0.9]], "nonsense", [[float("nan"), 2]]]}
+    page.run()
+    assert not page.exception
+    assert "<b>drawing</b>" in shown(page)
+
+
+def test_published_data_are_fetched_only_when_asked_to(open_page: Open, six: Store, tmp_path: Path) -> None:
+    page = open_page(PAGE, six, source="Data")
+    assert "test 0: " in shown(page)
+    shutil.copytree(six.runs()[0].folder, tmp_path / "one")
+    record = tmp_path / "one" / "run.json"
+    record.write_text(record.read_text().replace('"digits"', '"mnist"'))
+    page = open_page(PAGE, Store(tmp_path), source="Data")
+    assert not page.exception and "not on this machine" in said(page)
+
+
+def test_a_run_that_cannot_be_loaded_is_named_and_the_others_go_on(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    broken = Store(tmp_path).runs()[0]
+    broken.weights_file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    page = open_page(PAGE, Store(tmp_path))
+    assert not page.exception
+    assert broken.id in said(page) and "GAN" in shown(page)
+
+
+def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(PAGE, Store(tmp_path / "nothing"))
+    assert not page.exception and "python -m core train" in said(page)
+
+
+@pytest.mark.parametrize("parameter", ["data", "source", "metric", "runs-digits", "examples-1", "errors", "first"])
+def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store, parameter: str) -> None:
+    page = open_page(PAGE, six, **{parameter: "../../etc/passwd"})
+    assert not page.exception
+
+
+def columns_of(six: Store) -> tuple[list, list[board.Column]]:
+    from ui.inputs import Input
+    from ui.runs import groups
+
+    (group,) = groups(six)
+    inputs = [Input("=cmd", examples.pictures((1, 8, 8))[0]), Input("../b", examples.pictures((1, 8, 8))[1])]
+    x = torch.stack([as_floats(one.pixels) for one in inputs])
+    return inputs, [board.Column.of(run, run.load(), group, rebuild(run.load(), x), False) for run in group.runs]
+
+
+def test_the_table_holds_every_number_and_no_formula(six: Store) -> None:
+    rows = list(csv.DictReader(io.StringIO(board.csv(*columns_of(six)).decode())))
+    assert len(rows) == 2 * len(FAMILIES)
+    assert {row["picture"] for row in rows} == {"'=cmd", "../b"}
+    best = max(rows[: len(FAMILIES)], key=lambda row: float(row["PSNR"]))
+    assert "PSNR" in best["best in row"]
+
+
+def test_the_archive_holds_every_picture_under_a_harmless_name(six: Store) -> None:
+    with zipfile.ZipFile(io.BytesIO(board.archive(*columns_of(six)))) as file:
+        names = file.namelist()
+        assert len(names) == len(set(names)) == 2 * (1 + 2 * len(FAMILIES))
+        assert all("/" not in name and ".." not in name for name in names)
+        assert Image.open(io.BytesIO(file.read(names[0]))).size == (8, 8)
+
+
+def test_a_code_larger_than_its_picture_claims_nothing(six: Store) -> None:
+    _, columns = columns_of(six)
+    assert all("no compression" in column.code for column in columns)  # 32 numbers of 32 bits for 64 of 8

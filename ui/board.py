@@ -1,0 +1,160 @@
+"""The board of reconstructions: pictures in rows, variants in columns; as HTML, as a table, as files."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from core.evaluation import Rebuilt
+from core.family import Autoencoder
+from core.pictures import png, sheet
+from core.store import Run
+from ui.html import block, difference, picture
+from ui.inputs import Input
+from ui.runs import Group, label
+from ui.theme import colour
+
+METRICS = ("PSNR", "SSIM", "MSE")
+LIKE_NOTHING = 99.9  # percent of a model's test pictures that came back better
+UNUSUAL = 95.0
+READING = (
+    "Each number compares a reconstruction with the picture the model saw, not with the file that was brought. "
+    "PSNR in dB and SSIM: higher is better; MSE per pixel, pixels in 0…1: lower is better. "
+    "*Worse than* is the share of the model's test pictures that came back with a smaller error."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One variant and what it made of every picture."""
+
+    id: str
+    title: str
+    colour: str
+    code: str  # the size of its code, in words
+    rebuilt: list[Rebuilt]
+
+    @classmethod
+    def of(cls, run: Run, model: Autoencoder, group: Group, rebuilt: list[Rebuilt], refined: bool) -> Column:
+        title = label(run, group) + (" (code searched)" if refined else "")
+        return cls(run.id, title, colour(run.record.family), code_size(model), rebuilt)
+
+    @property
+    def mean_mse(self) -> float:
+        return float(np.mean([one.scores.mse for one in self.rebuilt]))
+
+
+def code_size(model: Autoencoder) -> str:
+    """How much a code keeps and what that saves against 8 bits for every pixel and channel."""
+    numbers, ratio = model.code_numbers(), 8 * math.prod(model.shape) / model.code_bits()
+    total = model.config.latent_dim
+    size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
+    return f"{size}, {ratio:.1f} : 1" if ratio > 1 else f"{size}, no compression"
+
+
+def value(one: Rebuilt, metric: str) -> float:
+    return float(getattr(one.scores, metric.lower()))
+
+
+def best(row: list[Rebuilt], metric: str) -> float:
+    values = [value(one, metric) for one in row]
+    return min(values) if metric == "MSE" else max(values)
+
+
+def text(number: float, metric: str) -> str:
+    if metric == "PSNR":
+        return f"{number:.1f} dB" if math.isfinite(number) else "identical"
+    return f"{number:.3f}" if metric == "SSIM" else f"{number:.4f}"
+
+
+# --- on the page ------------------------------------------------------------------------------------------------
+
+
+def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool) -> str:
+    cells = ['<div class="head" style="border-color: transparent">Picture<small>as the models see it</small></div>']
+    for column in columns:
+        words = f"{escape(column.title)}<small>{escape(column.code)}</small>"
+        cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
+    for index, one in enumerate(pictures):
+        row = [column.rebuilt[index] for column in columns]
+        cells.append(f"<div>{picture(one.pixels, one.name)}{''.join(notes(one, row))}</div>")
+        cells += [cell(one, column, column.rebuilt[index], metric, best(row, metric), errors) for column in columns]
+    widths = f"grid-template-columns: repeat({len(columns) + 1}, minmax(6rem, 10rem))"
+    return block(f'<div class="scroll"><div class="board" style="{widths}">{"".join(cells)}</div></div>')
+
+
+def notes(one: Input, row: list[Rebuilt]) -> list[str]:
+    said = [f"<small><b>{escape(one.name)}</b></small>", *(f"<small>{escape(note)}</small>" for note in one.notes)]
+    places = [rebuilt.percentile for rebuilt in row if rebuilt.percentile is not None]
+    if places and min(places) >= LIKE_NOTHING:
+        said.append('<small class="far">like nothing these models have seen</small>')
+    elif places and min(places) >= UNUSUAL:
+        said.append('<small class="far">unusual for these models</small>')
+    return said
+
+
+def cell(one: Input, column: Column, rebuilt: Rebuilt, metric: str, best: float, errors: bool) -> str:
+    title = f"{one.name}, {column.title}"
+    pictures = picture(rebuilt.pixels, title)
+    if errors:
+        pictures += '<div style="height: 3px"></div>' + picture(difference(rebuilt.difference), f"error map of {title}")
+    number = text(value(rebuilt, metric), metric)
+    if value(rebuilt, metric) == best:
+        number = f'<span class="best" title="best in row">{number} ★</span>'
+    place = "" if rebuilt.percentile is None else f"<small>worse than {rebuilt.percentile:.0f} % of test pictures</small>"
+    return f"<div>{pictures}<small style='opacity: 1'>{number}</small>{place}</div>"
+
+
+# --- to take away -----------------------------------------------------------------------------------------------
+
+
+def table(pictures: list[Input], columns: list[Column]) -> pd.DataFrame:
+    rows = []
+    for index, one in enumerate(pictures):
+        row = [column.rebuilt[index] for column in columns]
+        for column, rebuilt in zip(columns, row, strict=True):
+            wins = [metric for metric in METRICS if value(rebuilt, metric) == best(row, metric)]
+            rows.append(
+                {
+                    "picture": one.name,
+                    "variant": column.title,
+                    **{metric: value(rebuilt, metric) for metric in METRICS},
+                    "best in row": ", ".join(wins),
+                    "worse than (%)": rebuilt.percentile,
+                    "code": column.code,
+                    "run": column.id,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def csv(pictures: list[Input], columns: list[Column]) -> bytes:
+    frame = table(pictures, columns)
+    risky = frame["picture"].str.match(r"^[=+\-@]")  # a spreadsheet would run such a file name as a formula
+    frame.loc[risky, "picture"] = "'" + frame.loc[risky, "picture"]
+    return frame.to_csv(index=False).encode()
+
+
+def archive(pictures: list[Input], columns: list[Column]) -> bytes:
+    """Every picture as the models saw it, every reconstruction and every error map."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for index, one in enumerate(pictures):
+            stem = f"{index + 1:02}-{safe(one.name)}"
+            file.writestr(f"{stem}.png", png(sheet(one.pixels[None], 1)))
+            for column in columns:
+                rebuilt = column.rebuilt[index]
+                file.writestr(f"{stem}-{safe(column.id)}.png", png(sheet(rebuilt.pixels[None], 1)))
+                file.writestr(f"{stem}-{safe(column.id)}-error.png", png(sheet(difference(rebuilt.difference)[None], 1)))
+    return buffer.getvalue()
+
+
+def safe(name: str) -> str:
+    """What of a name may stand in a file's."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60]

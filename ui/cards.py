@@ -1,0 +1,122 @@
+"""A family in one row of Home. Needs no torch until a visitor picks pictures that no run has stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core import examples, glance
+from core.data import BY_NAME, DataError, is_local, load
+from core.intake import Picture, to_shape
+from ui.html import block, strip
+from ui.theme import colour
+
+SHOWN = 6  # pictures in a strip, so that each is larger than its pixels
+EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The newest finished run of each family on one dataset."""
+
+    dataset: str
+    title: str
+    shape: tuple[int, int, int]
+    runs: dict[str, glance.Glance]
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Pictures to rebuild; the runs have stored what they make of the examples."""
+
+    tiles: np.ndarray  # uint8 (n,C,H,W)
+    source: str
+
+
+def shelves() -> dict[str, Shelf]:
+    """By dataset, those with most families first, then the larger pictures."""
+    found: dict[str, Shelf] = {}
+    for run in glance.finished(glance.store_root()):
+        shelf = found.setdefault(run.dataset, Shelf(run.dataset, run.title, run.shape, {}))
+        if run.shape == shelf.shape:
+            shelf.runs[run.family] = run
+    ordered = sorted(found.values(), key=lambda shelf: (-len(shelf.runs), -shelf.shape[1]))
+    return {shelf.dataset: shelf for shelf in ordered}
+
+
+def pick(shelf: Shelf) -> Shown:
+    """Draw the choice of pictures and give at most ten."""
+    sources = [EXAMPLES]
+    if shelf.shape[0] == 1 and shelf.dataset != "digits":
+        sources.append(SCANS)
+    if shelf.dataset in BY_NAME and is_local(shelf.dataset):
+        sources.append(TESTS)
+    source = st.segmented_control("Pictures", sources, default=EXAMPLES, required=True, key="pictures", bind="query-params")
+    try:
+        return Shown(_tiles(source, shelf.dataset, shelf.shape), source)
+    except DataError as error:
+        st.warning(str(error))
+        return Shown(_tiles(EXAMPLES, shelf.dataset, shelf.shape), EXAMPLES)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _tiles(source: str, dataset: str, shape: tuple[int, int, int]) -> np.ndarray:
+    if source == EXAMPLES:
+        return examples.pictures(shape)[:SHOWN]
+    images = load(dataset if source == TESTS else "digits").test.images[:SHOWN]
+    return np.stack([to_shape(Picture("", image.transpose(1, 2, 0), "PNG"), shape) for image in images])
+
+
+# --- one row ----------------------------------------------------------------------------------------------------
+
+
+def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
+    run = shelf.runs.get(card.key)
+    with st.container(border=True):
+        words, rebuilt, fresh = st.columns([4, 6, 6], gap="medium")
+        with words:
+            st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
+            st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}")
+            st.caption(f"Choose it when {card.choose}.")
+            with st.popover("How it works", icon=":material/function:"):
+                st.latex(card.objective)
+                st.code(card.diagram, language=None)
+                st.caption(card.paper)
+        if run is None:
+            rebuilt.caption(f"Not trained on {shelf.title} yet:")
+            fresh.code(f"python -m core train --family {card.key} --dataset {shelf.dataset}", language=None, wrap_lines=True)
+            return
+        with rebuilt:
+            tiles = rebuilt_by(run, shown)
+            st.html(block('<div class="label">Pictures, and what comes back</div>', pair(shown.tiles, tiles, card.title)))
+            st.caption(scores(run))
+        with fresh:
+            samples = run.samples()
+            if samples is not None:
+                samples = samples[: 2 * SHOWN]
+                names = [f"new picture {i + 1} by {card.title}" for i in range(len(samples))]
+                st.html(block('<div class="label">New pictures it draws</div>', strip(samples, names, SHOWN)))
+
+
+def pair(pictures: np.ndarray, rebuilt: np.ndarray, title: str) -> str:
+    above = strip(pictures, [f"picture {i + 1}" for i in range(len(pictures))], SHOWN)
+    return above + strip(rebuilt, [f"picture {i + 1} rebuilt by {title}" for i in range(len(rebuilt))], SHOWN)
+
+
+def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray:
+    stored = run.examples() if shown.source == EXAMPLES else None
+    if stored is not None and stored.shape[1:] == shown.tiles.shape[1:] and len(stored) >= len(shown.tiles):
+        return stored[: len(shown.tiles)]
+    with st.spinner("Rebuilding…"):
+        from ui.live import rebuilt
+
+        return rebuilt(run.folder, shown.tiles)
+
+
+def scores(run: glance.Glance) -> str:
+    test = run.test
+    if not {"n", "psnr", "ssim", "sse"} <= set(test):
+        return ""
+    return f"PSNR {test['psnr']:.1f} dB · SSIM {test['ssim']:.3f} · SSE {test['sse']:.2f}"

@@ -1,0 +1,71 @@
+// A drawing pad. Strokes are lists of points in the unit square; the server draws them at the size of the models.
+const INK = 0.085
+const NEAR = 0.015
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".pad")
+  const canvas = root.querySelector("canvas")
+  const ink = canvas.getContext("2d")
+  if (!root.strokes || data.version !== root.version) {
+    root.strokes = data.strokes ?? []
+    root.version = data.version
+  }
+  const side = (canvas.width = canvas.height = 560)
+
+  const draw = () => {
+    ink.fillStyle = "#000"
+    ink.fillRect(0, 0, side, side)
+    ink.strokeStyle = "#fff"
+    ink.lineWidth = INK * side
+    ink.lineCap = ink.lineJoin = "round"
+    for (const stroke of root.strokes) {
+      ink.beginPath()
+      stroke.forEach(([x, y], i) => (i ? ink.lineTo(x * side, y * side) : ink.moveTo(x * side, y * side)))
+      if (stroke.length === 1) ink.lineTo(stroke[0][0] * side + 0.1, stroke[0][1] * side)
+      ink.stroke()
+    }
+    if (!root.strokes.length) {
+      ink.fillStyle = "#888"
+      ink.font = "28px sans-serif"
+      ink.textAlign = "center"
+      ink.fillText("Draw here", side / 2, side / 2)
+    }
+  }
+  const send = () => {
+    draw()
+    setStateValue("strokes", root.strokes)
+  }
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect()
+    const within = (value) => Math.round(Math.min(1, Math.max(0, value)) * 1000) / 1000
+    return [within((event.clientX - box.left) / box.width), within((event.clientY - box.top) / box.height)]
+  }
+
+  let stroke = null
+  canvas.onpointerdown = (event) => {
+    canvas.setPointerCapture(event.pointerId)
+    stroke = [at(event)]
+    root.strokes.push(stroke)
+    draw()
+  }
+  canvas.onpointermove = (event) => {
+    if (!stroke) return
+    const [x, y] = at(event)
+    const [lastX, lastY] = stroke[stroke.length - 1]
+    if (Math.hypot(x - lastX, y - lastY) > NEAR && stroke.length < 400) stroke.push([x, y])
+    draw()
+  }
+  canvas.onpointerup = canvas.onpointercancel = () => {
+    if (stroke) send()
+    stroke = null
+  }
+  root.querySelector(".undo").onclick = () => {
+    root.strokes.pop()
+    send()
+  }
+  root.querySelector(".clear").onclick = () => {
+    root.strokes = []
+    send()
+  }
+  draw()
+}

@@ -1,0 +1,46 @@
+"""A pad to draw on with mouse, pen or finger."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+HTML = """<div class="pad">
+  <canvas tabindex="0" role="img" aria-label="Drawing pad: draw a light shape on the dark ground"></canvas>
+  <div><button type="button" class="undo">Undo</button><button type="button" class="clear">Clear</button></div>
+</div>"""
+MAX_STROKES, MAX_POINTS = 60, 400
+
+Strokes = tuple[tuple[tuple[float, float], ...], ...]
+
+_pad = st.components.v2.component(
+    "bottleneck_pad",
+    html=HTML,
+    css=(HERE / "pad.css").read_text(encoding="utf-8"),
+    js=(HERE / "pad.js").read_text(encoding="utf-8"),
+)
+
+
+def pad(start: Strokes, key: str) -> Strokes:
+    """What the visitor has drawn, as strokes in the unit square; `start` is on the pad at first."""
+    result = _pad(data={"strokes": start, "version": 0}, key=key, on_strokes_change=lambda: None)
+    drawn = result.get("strokes")
+    return start if drawn is None else checked(drawn)
+
+
+def checked(strokes: Any) -> Strokes:
+    """Keep of what a browser sent only what can be drawn: points in the unit square, not too many."""
+    if not isinstance(strokes, list):
+        return ()
+    kept = (tuple(filter(None, map(point, stroke[:MAX_POINTS]))) for stroke in strokes[:MAX_STROKES] if isinstance(stroke, list))
+    return tuple(stroke for stroke in kept if stroke)
+
+
+def point(value: Any) -> tuple[float, float] | None:
+    if isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in value):
+        return min(1.0, max(0.0, float(value[0]))), min(1.0, max(0.0, float(value[1])))
+    return None

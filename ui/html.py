@@ -1,0 +1,52 @@
+"""Pictures as HTML: small ones enlarged without blur, many in one element instead of one request each."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+from core.pictures import png, sheet
+
+STYLE = """<style>
+.bn { font-variant-numeric: tabular-nums; }
+.bn img { display: block; width: 100%; image-rendering: pixelated; border-radius: 3px; background: #000; }
+.bn .row { display: grid; gap: 3px; margin-bottom: 3px; }
+.bn small { opacity: 0.72; font-size: 0.8rem; line-height: 1.35; display: block; }
+.bn .scroll { overflow-x: auto; padding-bottom: 0.4rem; }
+.bn .board { display: grid; gap: 0.9rem 0.7rem; align-items: start; }
+.bn .head { font-weight: 600; line-height: 1.25; border-top: 3px solid; padding-top: 0.35rem; }
+.bn .best { font-weight: 700; }
+.bn .far { color: #d55e00; opacity: 1; }
+.bn .label { opacity: 0.72; font-size: 0.8rem; margin: 0.1rem 0 0.25rem; }
+</style>"""
+
+
+def picture(pixels: np.ndarray, alt: str) -> str:
+    """uint8 (C,H,W) -> an <img> as wide as its container."""
+    return f'<img alt="{escape(alt)}" title="{escape(alt)}" src="{data_uri(sheet(pixels[None], 1))}">'
+
+
+def data_uri(pixels: np.ndarray) -> str:
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
+
+
+def strip(tiles: np.ndarray, alts: Iterable[str], columns: int) -> str:
+    """uint8 (n,C,H,W) -> a row of pictures, wrapped after `columns`."""
+    cells = "".join(picture(pixels, alt) for pixels, alt in zip(tiles, alts, strict=True))
+    return f'<div class="row" style="grid-template-columns: repeat({columns}, 1fr)">{cells}</div>'
+
+
+def block(*parts: str) -> str:
+    """What `st.html` takes."""
+    return f'{STYLE}<div class="bn">{"".join(parts)}</div>'
+
+
+def difference(values: np.ndarray) -> np.ndarray:
+    """(H,W) in [-1,1] -> uint8 (3,H,W): black where nothing differs, blue where light was added, orange where it was lost."""
+    added, lost = np.array([86, 180, 233.0]), np.array([255, 140, 0.0])
+    strength = np.sqrt(np.abs(values))[..., None]  # small errors are what one looks for
+    colours = np.where(values[..., None] > 0, added, lost) * strength
+    return colours.clip(0, 255).astype(np.uint8).transpose(2, 0, 1)

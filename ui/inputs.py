@@ -1,0 +1,220 @@
+"""Where pictures come from: examples, uploads, the camera, a drawing, or the data a group of runs was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import streamlit as st
+
+from core import examples, intake
+from core.data import BY_NAME, DataError, Dataset, is_local, load
+from core.family import Shape
+from ui.components.pad import Strokes, pad
+
+SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
+MOST = 24  # pictures at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """A picture on its way into models."""
+
+    name: str
+    pixels: np.ndarray  # uint8 (C,H,W): what the models see
+    original: intake.Picture | None = None  # what was brought, where it was not already of that shape
+    notes: tuple[str, ...] = ()
+
+
+def pick(shape: Shape, dataset: str, arrived: Callable[[], None]) -> list[Input]:
+    """Draw the choice and give the chosen pictures, at most `MOST`; `arrived` is called when files have been uploaded."""
+    source = st.segmented_control(
+        "Pictures", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
+    )
+    match source:
+        case "Upload":
+            chosen = uploads(shape, arrived)
+        case "Camera":
+            chosen = camera(shape)
+        case "Draw":
+            chosen = drawing(shape)
+        case "Data":
+            chosen = data_pictures(shape, dataset)
+        case _:
+            chosen = example_pictures(shape)
+    if len(chosen) > MOST:
+        st.info(f"The first {MOST} of {len(chosen)} pictures are shown.", icon=":material/info:")
+    return renamed(chosen[:MOST])
+
+
+# --- examples ---------------------------------------------------------------------------------------------------
+
+
+def example_pictures(shape: Shape) -> list[Input]:
+    tiles = _examples(shape)
+    names = [f"digit {i}" for i in range(len(tiles))] if shape[0] == 1 else list(_photo_names())
+    start = [name for name in ("digit 2", "digit 5", "digit 8") if name in names] or names[:3]
+    chosen = st.pills(
+        "Which", names, selection_mode="multi", default=start, key=f"examples-{shape[0]}", bind="query-params", wrap=True
+    )
+    return [Input(name, tiles[names.index(name)]) for name in names if name in chosen]
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _examples(shape: Shape) -> np.ndarray:
+    return examples.pictures(shape)
+
+
+def _photo_names() -> tuple[str, ...]:
+    from core.data import sample_photos
+
+    return tuple(sample_photos())
+
+
+# --- files and the camera ---------------------------------------------------------------------------------------
+
+
+def uploads(shape: Shape, arrived: Callable[[], None]) -> list[Input]:
+    files = st.file_uploader(
+        "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine.",
+        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
+        accept_multiple_files=True,
+        max_upload_size=intake.MAX_BYTES // 2**20,
+        key="uploads",
+        on_change=arrived,
+    )
+    return adapted([(file.getvalue(), file.name) for file in files[:MOST]], shape)
+
+
+def uploaded() -> list[intake.Picture]:
+    """What lies in the uploader, as far as it can be read."""
+    outcomes = (_read(file.getvalue(), file.name, (255, 255, 255)) for file in st.session_state.get("uploads", [])[:MOST])
+    return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
+
+
+def camera(shape: Shape) -> list[Input]:
+    photo = st.camera_input("Take a photo", key="camera")
+    return adapted([(photo.getvalue(), "camera.jpg")], shape) if photo else []
+
+
+def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
+    """Read files, say what was refused, and ask how they become pictures of `shape`."""
+    pictures = [picture for file in files if (picture := received(*file)) is not None]
+    if not pictures:
+        return []
+    how, ground = st.columns([2, 3], vertical_alignment="bottom")
+    crop = how.segmented_control(
+        "Into the models' frame", ("Crop", "Fit"), default="Crop", required=True, key="frame", bind="query-params",
+        help="Crop cuts the middle out; Fit keeps the whole picture and pads it.",
+    )  # fmt: skip
+    if any("transparen" in note for picture in pictures for note in picture.notes):
+        colour = ground.color_picker("What lies behind transparent parts", "#ffffff", key="ground")
+        rgb = tuple(bytes.fromhex(colour.lstrip("#")))
+        pictures = [picture for file in files if (picture := received(*file, background=rgb)) is not None]
+    invert = centre = False
+    if shape[0] == 1 and any(intake.looks_dark_on_light(picture) for picture in pictures):
+        st.info("This looks like dark ink on light paper. The gray models here saw light ink on dark.", icon=":material/invert_colors:")
+        left, right = st.columns(2)
+        invert = left.toggle("Invert dark-on-light pictures", key="invert", bind="query-params")
+        centre = right.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
+    return [as_input(picture, shape, crop.lower(), invert, centre) for picture in pictures]
+
+
+def received(data: bytes, name: str, background: tuple[int, ...] = (255, 255, 255)) -> intake.Picture | None:
+    """The picture in a file, or None and a message that says what is wrong with it."""
+    outcome = _read(data, name, background)
+    if isinstance(outcome, str):
+        st.warning(outcome, icon=":material/block:")
+        return None
+    return outcome
+
+
+@st.cache_resource(max_entries=2 * MOST, show_spinner="Reading the picture…")
+def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Picture | str:
+    try:
+        return intake.read(data, name, background)
+    except intake.Refused as refusal:
+        return str(refusal)
+
+
+def as_input(picture: intake.Picture, shape: Shape, how: str, invert: bool, centre: bool) -> Input:
+    turned = invert and intake.looks_dark_on_light(picture)
+    pixels = intake.to_shape(picture, shape, how=how, invert=turned)
+    if centre:
+        pixels = intake.centre_ink(pixels)
+    return Input(picture.name, pixels, picture, picture.notes + (("inverted",) if turned else ()))
+
+
+# --- drawings and data ------------------------------------------------------------------------------------------
+
+
+def drawing(shape: Shape) -> list[Input]:
+    strokes = pad(_smooth(5), key="pad")
+    if not strokes:
+        st.caption("Draw something to see what each model keeps of it.")
+        return []
+    gray = (1, *shape[1:])
+    pixels = examples.drawn(strokes, gray[1:])
+    return [Input("drawing", np.repeat(pixels, shape[0], 0))]
+
+
+def _smooth(digit: int) -> Strokes:
+    curves = (examples.through(np.array(stroke), per_segment=8) for stroke in examples.DIGITS[digit])
+    return tuple(tuple((round(float(x), 3), round(float(y), 3)) for x, y in curve) for curve in curves)
+
+
+def data_pictures(shape: Shape, name: str) -> list[Input]:
+    data = test_data(name)
+    if data is None or data.shape != shape:
+        return []
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    first = left.number_input(
+        f"From test picture number (of {len(data.test)})", 0, len(data.test) - 1, 0, key="first", bind="query-params"
+    )
+    count = right.number_input("How many", 1, MOST, 4, key="count", bind="query-params")
+    chosen = range(int(first), min(int(first) + int(count), len(data.test)))
+    return [Input(f"{titled(data, index)}", np.array(data.test.images[index])) for index in chosen]
+
+
+def titled(data: Dataset, index: int) -> str:
+    if data.test.labels is None:
+        return f"test {index}"
+    return f"test {index}: {data.class_names[data.test.labels[index]]}"
+
+
+def test_data(name: str) -> Dataset | None:
+    """The data, or None and what to do about it. Only published sets are ever fetched, and only when asked to."""
+    if name not in BY_NAME:
+        st.info(f"The pictures of “{name}” are read on the command line only. Upload some of them instead.")
+        return None
+    try:
+        if not is_local(name):
+            size = BY_NAME[name].download_bytes / 2**20
+            st.info(f"{BY_NAME[name].title} is not on this machine.", icon=":material/cloud_download:")
+            if not st.button(f"Download it ({size:.0f} MB)", icon=":material/download:"):
+                return None
+        with st.spinner(f"Getting {BY_NAME[name].title}…"):
+            return load(name)
+    except DataError as error:
+        st.warning(str(error), icon=":material/cloud_off:")
+        return None
+
+
+def is_photograph(picture: intake.Picture) -> bool:
+    """In colour and larger than what small models see."""
+    pixels = picture.pixels
+    if pixels.shape[2] == 1 or min(pixels.shape[:2]) < 64:
+        return False
+    sampled = pixels[:: max(1, pixels.shape[0] // 64), :: max(1, pixels.shape[1] // 64)].astype(int)
+    return float((sampled.max(2) - sampled.min(2)).mean()) > 8
+
+
+def renamed(inputs: list[Input]) -> list[Input]:
+    """Two files of one name stay two rows."""
+    seen: dict[str, int] = {}
+    result = []
+    for one in inputs:
+        seen[one.name] = seen.get(one.name, 0) + 1
+        result.append(one if seen[one.name] == 1 else replace(one, name=f"{one.name} ({seen[one.name]})"))
+    return result

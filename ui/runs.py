@@ -1,0 +1,86 @@
+"""The runs that a page can choose from, and their models, loaded once for all visitors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.family import Autoencoder
+from core.store import Codes, Run, Store, StoreError
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that saw the same pictures: within it numbers can be compared."""
+
+    key: str  # in URLs
+    title: str
+    shape: tuple[int, int, int]
+    runs: tuple[Run, ...]  # in teaching order
+
+    @property
+    def newest(self) -> tuple[Run, ...]:
+        """The last of each family."""
+        latest = {run.record.family: run for run in sorted(self.runs, key=lambda run: run.record.created)}
+        return tuple(run for run in self.runs if run in latest.values())
+
+
+def groups(store: Store) -> list[Group]:
+    """Runs with weights by dataset and shape, the groups with most families first."""
+    from core.families import FAMILIES
+
+    order = {family.key: place for place, family in enumerate(FAMILIES)}
+    found: dict[tuple[str, tuple[int, int, int]], list[Run]] = {}
+    for run in store.runs():
+        if run.has_weights:
+            found.setdefault((run.record.dataset["name"], run.record.shape), []).append(run)
+    result = []
+    for (name, shape), runs in found.items():
+        channels, height, width = shape
+        title = f"{runs[0].record.dataset.get('title', name)} · {width}×{height} {'gray' if channels == 1 else 'colour'}"
+        same_name = sum(other == name for other, _ in found) > 1
+        key = f"{name}-{channels}x{height}x{width}" if same_name else name
+        ordered = sorted(runs, key=lambda run: (order[run.record.family], run.record.created))
+        result.append(Group(key, title, shape, tuple(ordered)))
+    return sorted(result, key=lambda group: (-len({run.record.family for run in group.runs}), -group.shape[1], group.key))
+
+
+def label(run: Run, group: Group) -> str:
+    """The family's title, and the run's own where the family has several."""
+    from core.families import family
+
+    title = family(run.record.family).title
+    alone = sum(other.record.family == run.record.family for other in group.runs) == 1
+    return title if alone else f"{title} · {run.title}"
+
+
+def model(run: Run) -> Autoencoder:
+    """Raises StoreError. Never train or change what comes back: every visitor shares it."""
+    file = run.weights_file if run.weights_file.exists() else run.checkpoint_file
+    try:
+        changed = file.stat().st_mtime_ns
+    except OSError:
+        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.") from None
+    return _model(str(run.folder), changed)
+
+
+def codes(run: Run) -> Codes | None:
+    """What the run keeps of its test pictures, where it was computed."""
+    return _codes(str(run.folder), run.weights_file.stat().st_mtime_ns) if run.weights_file.exists() else None
+
+
+@st.cache_resource(max_entries=16, show_spinner="Loading the model…")
+def _model(folder: str, changed: int) -> Autoencoder:
+    return _run(folder).load()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _codes(folder: str, changed: int) -> Codes | None:
+    return _run(folder).codes()
+
+
+def _run(folder: str) -> Run:
+    from pathlib import Path
+
+    return Run.open(Path(folder))

@@ -1,0 +1,86 @@
+"""The frame around every page: title, wordmark, menu."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+from ui import server
+
+HERE = Path(__file__).parent
+PAGES = HERE.parent / "pages"
+BRAND = HERE / "static" / "brand"
+
+
+class Entry(NamedTuple):
+    """A page in the menu."""
+
+    file: str  # below pages/
+    path: str  # of its address; the page without one opens first
+    title: str
+    icon: str
+    help: str
+
+    @property
+    def exists(self) -> bool:
+        return (PAGES / self.file).is_file()
+
+
+MENU: dict[str, tuple[Entry, ...]] = {
+    "Start": (
+        Entry(
+            "start/home.py",
+            "",
+            "Home",
+            ":material/home:",
+            "The families side by side: the idea, the objective, a reconstruction and a sample of each.",
+        ),
+    ),
+    "Explore": (
+        Entry(
+            "explore/reconstruct.py",
+            "reconstruct",
+            "Reconstruct",
+            ":material/compare:",
+            "Put your own pictures through every trained model at once and see what each of them keeps.",
+        ),
+    ),
+}
+
+
+def show() -> None:
+    st.set_page_config(page_title="Bottleneck", page_icon=BRAND / "mark.svg", layout="wide")
+    st.logo(BRAND / "wordmark.svg", size="large", icon_image=BRAND / "mark.svg")
+    try:
+        st.navigation(sections()).run()
+    finally:
+        server.page_drawn.set()
+
+
+def sections() -> dict[str, list[st.Page]]:
+    """The menu, less what is not there."""
+    found = {title: [page(entry) for entry in entries if entry.exists] for title, entries in MENU.items()}
+    return {title: pages for title, pages in found.items() if pages}
+
+
+def page(entry: Entry) -> st.Page:
+    address = entry.path or None
+    return st.Page(
+        PAGES / entry.file,
+        title=entry.title,
+        icon=entry.icon,
+        help=entry.help,
+        url_path=address,
+        default=address is None,
+    )
+
+
+def to(file: str) -> st.Page:
+    """The page in this file below pages/, for links from other pages."""
+    return next(page(entry) for entries in MENU.values() for entry in entries if entry.file == file)
+
+
+if __name__ == "__main__":
+    show()

@@ -1,0 +1,15 @@
+"""The colours of the families. A family has the colour of its place in teaching order, on every page and in every chart."""
+
+from __future__ import annotations
+
+from core import glance
+
+# Apart for every kind of colour vision, and 3:1 against the light and the dark background; chosen by a search, as
+# docs/decisions tells. Charts take the same list from .streamlit/config.toml.
+COLOURS = ("#73631c", "#0462d3", "#2ba287", "#d37812", "#9781da", "#a03f81", "#9a6460", "#6682aa")
+
+
+def colour(family_key: str) -> str:
+    """As "#rrggbb"; from the ninth family on the colours come round again."""
+    keys = [card.key for card in glance.cards()]
+    return COLOURS[keys.index(family_key) % len(COLOURS)]

@@ -1,0 +1,41 @@
+"""Heavy work in the server itself, one visitor at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import streamlit as st
+
+_turn = threading.Semaphore(1)
+_waiting: list[object] = []
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for the turn, saying how many are ahead. Left on a rerun or a closed tab as well."""
+    ticket = object()
+    _waiting.append(ticket)
+    message = st.empty()
+    try:
+        while not _turn.acquire(timeout=0.5):
+            message.info(f"Waiting: {_waiting.index(ticket)} ahead of you.", icon=":material/hourglass:")
+        message.empty()
+        try:
+            yield
+        finally:
+            _turn.release()
+    finally:
+        _waiting.remove(ticket)
+
+
+def steps(events: Iterable[Any], total: int, text: str) -> Iterator[Any]:
+    """Pass events on under a progress bar."""
+    bar = st.progress(0.0, text)
+    for count, event in enumerate(events, 1):
+        if count % max(1, total // 50) == 0:
+            bar.progress(min(1.0, count / total), text)
+        yield event
+    bar.empty()

@@ -6,7 +6,7 @@ import ast
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from PIL import Image
 from core.pictures import tiles
 
 FAMILIES_FOLDER = Path(__file__).parent / "families"
-WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol")
+WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Card:
     choose: str
     objective: str  # LaTeX
     symbol: str
+    sampling: str  # how new pictures come about
     diagram: str
 
 
@@ -76,23 +77,29 @@ def cards() -> tuple[Card, ...]:
     """In teaching order: from the classes where they are imported, else from the literals in their source."""
     registry: Any = sys.modules.get("core.families")
     if hasattr(registry, "FAMILIES"):
-        return tuple(card(vars(family), sys.modules[family.__module__].__doc__) for family in registry.FAMILIES)
+        return tuple(card_of(family) for family in registry.FAMILIES)
     return _cards_in_source()
 
 
 @cache
 def _cards_in_source() -> tuple[Card, ...]:
+    contract = ast.parse((FAMILIES_FOLDER.parent / "family.py").read_text(encoding="utf-8"))
+    inherited = words_in(next(n for n in contract.body if isinstance(n, ast.ClassDef) and n.name == "Autoencoder"))
     by_class = {}
     for path in FAMILIES_FOLDER.glob("[!_]*.py"):
         module = ast.parse(path.read_text(encoding="utf-8"))
         for node in module.body:
             if isinstance(node, ast.ClassDef):
-                words = dict(pair for statement in node.body for pair in literals(statement))
+                words = inherited | words_in(node)
                 if set(WORDS) <= set(words):
                     by_class[node.name] = card(words, ast.get_docstring(module))
     registry = ast.parse((FAMILIES_FOLDER / "__init__.py").read_text(encoding="utf-8"))
     (order,) = (node.value for node in registry.body if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple))
     return tuple(by_class[name.id] for name in order.elts if isinstance(name, ast.Name))
+
+
+def card_of(family: Any) -> Card:
+    return card({name: getattr(family, name) for name in WORDS}, sys.modules[family.__module__].__doc__)
 
 
 def card(words: Mapping[str, Any], story: str | None) -> Card:
@@ -101,15 +108,18 @@ def card(words: Mapping[str, Any], story: str | None) -> Card:
     return Card(**{name: words[name] for name in WORDS}, diagram=diagram)
 
 
-def literals(statement: ast.stmt) -> Iterator[tuple[str, str]]:
-    """The texts that `a = "..."` or `a, b = "...", "..."` give to names."""
-    if isinstance(statement, ast.Assign):
-        target, value = statement.targets[0], statement.value
-        names = target.elts if isinstance(target, ast.Tuple) else [target]
-        values = value.elts if isinstance(value, ast.Tuple) else [value]
-        for name, text in zip(names, values, strict=False):
-            if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
-                yield name.id, text.value
+def words_in(node: ast.ClassDef) -> dict[str, str]:
+    """The texts that a class gives to names, as in `a = "…"`, `a: str = "…"` and `a, b = "…", "…"`."""
+    words = {}
+    for statement in node.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
+            for name, text in zip(names, values, strict=False):
+                if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    words[name.id] = text.value
+    return words
 
 
 def store_root(root: str | Path | None = None) -> Path:

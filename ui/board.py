@@ -55,7 +55,7 @@ def code_size(model: Autoencoder) -> str:
     numbers, ratio = model.code_numbers(), 8 * math.prod(model.shape) / model.code_bits()
     total = model.config.latent_dim
     size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
-    return f"{size}, {ratio:.1f} : 1" if ratio > 1 else f"{size}, no compression"
+    return f"{size} · {ratio:.1f}:1" if ratio > 1 else f"{size} · no compression"
 
 
 def value(one: Rebuilt, metric: str) -> float:

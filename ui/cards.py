@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import streamlit as st
@@ -13,7 +14,7 @@ from core.intake import Picture, to_shape
 from ui.html import block, strip
 from ui.theme import colour
 
-SHOWN = 6  # pictures in a strip, so that each is larger than its pixels
+SHOWN = 8  # pictures in a strip, so that each is larger than its pixels
 EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
 
 
@@ -73,31 +74,38 @@ def _tiles(source: str, dataset: str, shape: tuple[int, int, int]) -> np.ndarray
 
 
 def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
-    run = shelf.runs.get(card.key)
     with st.container(border=True):
-        words, rebuilt, fresh = st.columns([4, 6, 6], gap="medium")
+        words, pictures = st.columns(2, gap="medium")
         with words:
-            st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
-            st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}")
-            st.caption(f"Choose it when {card.choose}.")
-            with st.popover("How it works", icon=":material/function:"):
-                st.latex(card.objective)
-                st.code(card.diagram, language=None)
-                st.caption(card.paper)
-        if run is None:
-            rebuilt.caption(f"Not trained on {shelf.title} yet:")
-            fresh.code(f"python -m core train --family {card.key} --dataset {shelf.dataset}", language=None, wrap_lines=True)
-            return
-        with rebuilt:
-            tiles = rebuilt_by(run, shown)
-            st.html(block('<div class="label">Pictures, and what comes back</div>', pair(shown.tiles, tiles, card.title)))
-            st.caption(scores(run))
-        with fresh:
-            samples = run.samples()
-            if samples is not None:
-                samples = samples[: 2 * SHOWN]
-                names = [f"new picture {i + 1} by {card.title}" for i in range(len(samples))]
-                st.html(block('<div class="label">New pictures it draws</div>', strip(samples, names, SHOWN)))
+            tell(card)
+        run = shelf.runs.get(card.key)
+        with pictures:
+            if run is None:
+                st.caption(f"Not trained on {shelf.title} yet:")
+                st.code(f"python -m core train --family {card.key} --dataset {shelf.dataset}", language=None, wrap_lines=True)
+            else:
+                show(run, card, shown)
+
+
+def tell(card: glance.Card) -> None:
+    """Idea, objective, diagram, and when to choose it."""
+    st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
+    st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}\n\n${card.objective}$")
+    st.html(block(f'<pre class="diagram">{escape(card.diagram)}</pre>'))
+    st.caption(f"Choose it when {card.choose}. {card.paper}")
+
+
+def show(run: glance.Glance, card: glance.Card, shown: Shown) -> None:
+    """What comes back of pictures, with scores, and new pictures."""
+    tiles, samples = rebuilt_by(run, shown), run.samples()
+    parts = []
+    if tiles is not None:
+        parts += ['<div class="label">Pictures, and what comes back</div>', pair(shown.tiles, tiles, card.title)]
+        parts += [f"<small>{scores(run)}</small>"]
+    if samples is not None:
+        names = [f"new picture {i + 1} by {card.title}" for i in range(2 * SHOWN)]
+        parts += [f'<div class="label">New pictures, {escape(card.sampling)}</div>', strip(samples[: 2 * SHOWN], names, SHOWN)]
+    st.html(block(*parts))
 
 
 def pair(pictures: np.ndarray, rebuilt: np.ndarray, title: str) -> str:
@@ -105,14 +113,19 @@ def pair(pictures: np.ndarray, rebuilt: np.ndarray, title: str) -> str:
     return above + strip(rebuilt, [f"picture {i + 1} rebuilt by {title}" for i in range(len(rebuilt))], SHOWN)
 
 
-def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray:
+def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray | None:
+    """Stored or live; None where the run is broken, which is then said."""
     stored = run.examples() if shown.source == EXAMPLES else None
     if stored is not None and stored.shape[1:] == shown.tiles.shape[1:] and len(stored) >= len(shown.tiles):
         return stored[: len(shown.tiles)]
     with st.spinner("Rebuilding…"):
-        from ui.live import rebuilt
+        from ui.live import StoreError, rebuilt
 
-        return rebuilt(run.folder, shown.tiles)
+        try:
+            return rebuilt(run.folder, shown.tiles)
+        except StoreError as error:
+            st.warning(str(error), icon=":material/broken_image:")
+            return None
 
 
 def scores(run: glance.Glance) -> str:

@@ -20,7 +20,8 @@ STYLE = """<style>
 .bn .head { font-weight: 600; line-height: 1.25; border-top: 3px solid; padding-top: 0.35rem; }
 .bn .best { font-weight: 700; }
 .bn .far { color: #d55e00; opacity: 1; }
-.bn .label { opacity: 0.72; font-size: 0.8rem; margin: 0.1rem 0 0.25rem; }
+.bn .label { opacity: 0.72; font-size: 0.8rem; margin: 0.5rem 0 0.25rem; }
+.bn .diagram { font-size: 0.72rem; line-height: 1.5; margin: 0; white-space: pre-wrap; opacity: 0.85; }
 </style>"""
 
 
@@ -35,7 +36,7 @@ def data_uri(pixels: np.ndarray) -> str:
 
 def strip(tiles: np.ndarray, alts: Iterable[str], columns: int) -> str:
     """uint8 (n,C,H,W) -> a row of pictures, wrapped after `columns`."""
-    cells = "".join(picture(pixels, alt) for pixels, alt in zip(tiles, alts, strict=True))
+    cells = "".join(picture(pixels, alt) for pixels, alt in zip(tiles, alts, strict=False))
     return f'<div class="row" style="grid-template-columns: repeat({columns}, 1fr)">{cells}</div>'
 
 

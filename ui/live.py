@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from core.pictures import as_bytes, as_floats
-from core.store import Run
+from core.store import Run, StoreError
 from ui import runs
+
+__all__ = ["StoreError", "rebuilt"]
 
 
 def rebuilt(folder: Path, tiles: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 # What pages import. Never umap or numba: their objects would make every collection in this process four times as long.
-HEAVY = ("torch", "core.store", "core.evaluation", "core.sampling", "skimage.metrics", "pandas", "pyarrow")
+HEAVY = ("torch", "core.store", "core.evaluation", "core.sampling", "scipy.ndimage", "pandas", "pyarrow")
 WARM_UP = "warm-up"
 FIRST_PAGE_SECONDS = 5.0
 

@@ -1,6 +1,8 @@
 """Generative adversarial network with an encoder beside it. Goodfellow et al. 2014, arXiv:1406.2661
 
-    z ~ N(0, I) ──generator──▶ fake        real, fake ──critic──▶ score        fake ──encoder──▶ z'
+    z ~ N(0, I) ──generator──▶ fake
+    real, fake ──critic──▶ score
+    fake ──encoder──▶ z'
 
     critic      minimise  -log s(D(x)) - log(1 - s(D(G(z)))) + gamma/2 · E||grad_x D(x)||^2     (R1: Mescheder et al. 2018)
            or   minimise  D(G(z)) - D(x) + 10 · E(||grad D|| - 1)^2            (WGAN-GP: Gulrajani et al. 2017, algorithm 1)

@@ -37,6 +37,7 @@ def main() -> None:
             format_func=lambda id: runs.label(group.runs[ids.index(id)], group),
             key=f"runs-{group.key}",
             bind="query-params",
+            wrap=True,
         )
     with left:
         dataset = group.runs[0].record.dataset["name"]

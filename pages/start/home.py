@@ -51,9 +51,7 @@ def without_runs() -> None:
     )
     for card in glance.cards():
         with st.container(border=True):
-            st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}")
-            st.latex(card.objective)
-            st.caption(f"Choose it when {card.choose}. {card.paper}")
+            cards.tell(card)
 
 
 main()

@@ -37,6 +37,10 @@ def digit(number: int) -> bytes:
     return png(examples.pictures((1, 28, 28))[number][0])
 
 
+def colours() -> bytes:
+    return png(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8))
+
+
 def said(app: AppTest) -> str:
     return " ".join(element.value for element in [*app.warning, *app.info, *app.success])
 
@@ -95,18 +99,14 @@ def test_inversion_is_offered_and_never_done_silently(open_page: Open, six: Stor
 
 
 def test_a_photograph_is_told_what_the_models_were_made_for(open_page: Open, six: Store) -> None:
-    photo = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)).save(photo, "PNG")
-    page = upload(open_page(PAGE, six, source="Upload"), ("photo.png", photo.getvalue()))
+    page = upload(open_page(PAGE, six, source="Upload"), ("photo.png", colours()))
     assert "made for" in said(page) and "8×8" in said(page)
-    assert "like nothing" in shown(page)
 
 
 def test_a_photograph_opens_on_models_that_see_colour(open_page: Open, six: Store, tmp_path: Path) -> None:
     shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
     trained(Store(tmp_path), Vanilla, toy.dataset((3, 32, 32)))
-    photo = png(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8))
-    page = upload(open_page(PAGE, Store(tmp_path), source="Upload"), ("photo.png", photo))
+    page = upload(open_page(PAGE, Store(tmp_path), source="Upload"), ("photo.png", colours()))
     assert not page.exception
     assert page.selectbox(key="data").value == "toy"
     assert "in colour" in said(page)
@@ -190,3 +190,17 @@ def test_the_archive_holds_every_picture_under_a_harmless_name(six: Store) -> No
 def test_a_code_larger_than_its_picture_claims_nothing(six: Store) -> None:
     _, columns = columns_of(six)
     assert all("no compression" in column.code for column in columns)  # 32 numbers of 32 bits for 64 of 8
+
+
+@pytest.mark.parametrize(
+    ("percentiles", "words"),
+    [((100.0, 99.95), "like nothing these models have seen"), ((99.0, 96.0), "unusual"), ((100.0, 50.0), ""), ((None,), "")],
+)
+def test_the_badge_speaks_only_where_every_model_agrees(percentiles: tuple, words: str) -> None:
+    from core.evaluation import Rebuilt, Scores
+    from ui.inputs import Input
+
+    flat = np.zeros((1, 8, 8), np.uint8)
+    row = [Rebuilt(flat, np.zeros((8, 8)), Scores(0.1, 6.4, 10.0, 0.1), percentile) for percentile in percentiles]
+    badge = "".join(board.notes(Input("one", flat), row)).replace("<small><b>one</b></small>", "")
+    assert words in badge and bool(badge) == bool(words)

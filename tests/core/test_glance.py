@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from core import families, glance
+from core.pictures import png, sheet
+from tests.serving import ROOT
+
+WITHOUT_TORCH = """
+import json, sys
+from dataclasses import asdict
+from core import glance
+cards = [asdict(card) for card in glance.cards()]
+assert "torch" not in sys.modules
+print(json.dumps(cards))
+"""
+
+
+def test_without_torch_the_words_are_those_of_the_classes() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, capture_output=True, text=True, check=True)
+    cards = tuple(glance.Card(**card) for card in json.loads(done.stdout))
+    assert cards == glance.cards() == tuple(glance.card_of(family) for family in families.FAMILIES)
+    assert all("──▶" in card.diagram for card in cards)
+
+
+def a_run(folder: Path, **changes: object) -> None:
+    folder.mkdir(parents=True)
+    record = {
+        "status": "completed",
+        "family": "vae",
+        "dataset": {"name": "digits", "title": "Digits"},
+        "shape": [1, 8, 8],
+        "metrics": {"test": {"n": 300, "psnr": 20.0}},
+        "created": folder.name,
+    }
+    (folder / "run.json").write_text(json.dumps(record | changes))
+
+
+def test_finished_runs_oldest_first_and_nothing_else(tmp_path: Path) -> None:
+    a_run(tmp_path / "b")
+    a_run(tmp_path / "a")
+    a_run(tmp_path / "running", status="running")
+    a_run(tmp_path / "odd", shape="wide")
+    a_run(tmp_path / "list", metrics=[])
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_bytes(b"\xff\xfe")
+    assert [run.id for run in glance.finished(tmp_path)] == ["a", "b"]
+    assert glance.finished(tmp_path / "nowhere") == []
+
+
+def test_stored_pictures_are_cut_into_tiles_and_broken_ones_left_out(tmp_path: Path) -> None:
+    a_run(tmp_path / "run")
+    (run,) = glance.finished(tmp_path)
+    assert run.examples() is None and run.samples() is None
+    tiles = np.random.default_rng(0).integers(0, 255, (30, 1, 8, 8), dtype=np.uint8)
+    for place, count in (("cache", 10), ("previews", 30)):
+        (run.folder / place).mkdir()
+        name = "examples.png" if place == "cache" else "epoch-00003.png"
+        (run.folder / place / name).write_bytes(png(sheet(tiles[:count], 10)))
+    examples, samples = run.examples(), run.samples()
+    assert examples is not None and np.array_equal(examples, tiles[:10])
+    assert samples is not None and np.array_equal(samples, tiles[10:])
+    (run.folder / "cache" / "examples.png").write_bytes(png(np.zeros((4000, 4000), np.uint8)))
+    assert run.examples() is None

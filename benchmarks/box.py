@@ -36,7 +36,13 @@ def make(id: str, store: Store) -> None:
     torch.set_num_threads(training.plan.threads)
     for event in run.record_events(train(training, data), training):
         if isinstance(event, EpochEnded):
-            print(id, event.epoch, round(event.seconds), {k: round(v, 4) for k, v in event.validation.items()}, flush=True)
+            print(
+                id,
+                event.epoch,
+                round(event.seconds),
+                {k: round(v, 4) for k, v in event.validation.items()},
+                flush=True,
+            )
     summarise(run, training.model, data)
     (run.folder / "cache").rename(run.folder / "shipped")
 

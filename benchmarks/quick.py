@@ -29,8 +29,12 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="a folder for a sheet of pictures per family")
     chosen = options.parse_args()
     data = load("mnist")
-    print(f"MNIST {data.fingerprint}, seed {chosen.seed}, {chosen.seconds:g} s each, {len(data.test):,} test pictures\n")
-    print("| family | images/s | MSE | SSE | SSIM | numbers | bits | PCA: MSE | SSIM |\n|---|---|---|---|---|---|---|---|---|")
+    print(
+        f"MNIST {data.fingerprint}, seed {chosen.seed}, {chosen.seconds:g} s each, {len(data.test):,} test pictures\n"
+    )
+    print(
+        "| family | images/s | MSE | SSE | SSIM | numbers | bits | PCA: MSE | SSIM |\n|---|---|---|---|---|---|---|---|---|"
+    )
     for Family in FAMILIES:
         plan = Plan(seconds=chosen.seconds, seed=chosen.seed)
         torch.set_num_threads(plan.threads)

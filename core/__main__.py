@@ -171,8 +171,10 @@ def show(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     with Stop() as stop:
-        import sklearn.mixture  # noqa: F401  (slow, and needed at the end: now, lest a stop has to wait for it)
+        import sklearn.mixture  # noqa: F401  (takes a second, and the end needs it: now, so that no stop has to wait)
         import torch
+
+        torch.optim.SGD([torch.zeros(1)])  # likewise: the first optimiser imports for seconds
 
         from core.evaluation import summarise
         from core.store import Store

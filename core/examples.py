@@ -11,38 +11,42 @@ from PIL import Image, ImageDraw
 from core import intake
 from core.data import load, sample_photos
 
-DIGITS: tuple[tuple[tuple[tuple[float, float], ...], ...], ...] = (
-    (((0.55, 0.08), (0.32, 0.2), (0.24, 0.5), (0.34, 0.82), (0.54, 0.9), (0.72, 0.72), (0.76, 0.42), (0.68, 0.16), (0.55, 0.08)),),
-    (((0.6, 0.08), (0.54, 0.36), (0.48, 0.64), (0.43, 0.92)),),
-    (((0.28, 0.26), (0.4, 0.1), (0.62, 0.12), (0.66, 0.32), (0.5, 0.58), (0.27, 0.86)), ((0.27, 0.86), (0.5, 0.83), (0.76, 0.86))),
+STROKES = (  # in hundredths
+    (((55, 8), (32, 20), (24, 50), (34, 82), (54, 90), (72, 72), (76, 42), (68, 16), (55, 8)),),
+    (((60, 8), (54, 36), (48, 64), (43, 92)),),
+    (((28, 26), (40, 10), (62, 12), (66, 32), (50, 58), (27, 86)), ((27, 86), (50, 83), (76, 86))),
     (
-        ((0.3, 0.16), (0.5, 0.08), (0.68, 0.2), (0.62, 0.38), (0.44, 0.46)),
-        ((0.44, 0.46), (0.66, 0.54), (0.7, 0.76), (0.5, 0.91), (0.28, 0.82)),
+        ((30, 16), (50, 8), (68, 20), (62, 38), (44, 46)),
+        ((44, 46), (66, 54), (70, 76), (50, 91), (28, 82)),
     ),
-    (((0.36, 0.1), (0.3, 0.34), (0.28, 0.54), (0.5, 0.54), (0.74, 0.5)), ((0.66, 0.16), (0.62, 0.5), (0.57, 0.92))),
+    (((36, 10), (30, 34), (28, 54), (50, 54), (74, 50)), ((66, 16), (62, 50), (57, 92))),
     (
-        ((0.72, 0.1), (0.52, 0.12), (0.36, 0.12)),
-        ((0.36, 0.12), (0.31, 0.44), (0.52, 0.41), (0.69, 0.57), (0.64, 0.8), (0.44, 0.91), (0.26, 0.82)),
+        ((72, 10), (52, 12), (36, 12)),
+        ((36, 12), (31, 44), (52, 41), (69, 57), (64, 80), (44, 91), (26, 82)),
     ),
-    (((0.62, 0.08), (0.42, 0.28), (0.29, 0.58), (0.35, 0.84), (0.54, 0.9), (0.68, 0.74), (0.6, 0.56), (0.44, 0.56), (0.31, 0.7)),),
-    (((0.26, 0.14), (0.5, 0.13), (0.74, 0.12)), ((0.74, 0.12), (0.6, 0.42), (0.48, 0.68), (0.42, 0.92))),
+    (((62, 8), (42, 28), (29, 58), (35, 84), (54, 90), (68, 74), (60, 56), (44, 56), (31, 70)),),
+    (((26, 14), (50, 13), (74, 12)), ((74, 12), (60, 42), (48, 68), (42, 92))),
     (
-        ((0.52, 0.47), (0.36, 0.34), (0.36, 0.16), (0.52, 0.08), (0.68, 0.18), (0.64, 0.34), (0.52, 0.47)),
-        ((0.52, 0.47), (0.34, 0.62), (0.32, 0.82), (0.5, 0.92), (0.67, 0.8), (0.66, 0.62), (0.52, 0.47)),
+        ((52, 47), (36, 34), (36, 16), (52, 8), (68, 18), (64, 34), (52, 47)),
+        ((52, 47), (34, 62), (32, 82), (50, 92), (67, 80), (66, 62), (52, 47)),
     ),
-    (((0.68, 0.28), (0.54, 0.1), (0.36, 0.2), (0.34, 0.4), (0.5, 0.48), (0.66, 0.36), (0.69, 0.26)), ((0.69, 0.26), (0.64, 0.6), (0.56, 0.92))),
+    (((68, 28), (54, 10), (36, 20), (34, 40), (50, 48), (66, 36), (69, 26)), ((69, 26), (64, 60), (56, 92))),
 )  # fmt: skip
+DIGITS = tuple(tuple(tuple((x / 100, y / 100) for x, y in stroke) for stroke in digit) for digit in STROKES)
 INK = 0.085  # width of a stroke, as a share of the side
 SMALLEST_DRAWING = 16  # pixels a side; below, strokes run together and scikit-learn's digits serve
-FINE = 16  # drawn this much larger, then averaged down
+FINE = 448  # pixels a side, about, at which strokes are drawn before they are averaged down
 
 
 def pictures(shape: tuple[int, int, int]) -> np.ndarray:
     """At most ten examples for models of `shape` (C,H,W): uint8 (n,C,H,W), digits for gray ones, photographs for colour."""
     if shape[0] == 1 and min(shape[1:]) < SMALLEST_DRAWING:
         digits = load("digits").validation
-        first = np.unique(digits.labels, return_index=True)[1]
-        scans = [intake.Picture(str(i), pixels.transpose(1, 2, 0), "PNG") for i, pixels in enumerate(digits.images[first])]
+        first = [int(np.argmax(digits.labels == digit)) for digit in range(10)]
+        scans = [
+            intake.Picture(str(i), pixels.transpose(1, 2, 0), "PNG")
+            for i, pixels in enumerate(digits.images[first])
+        ]
         return np.stack([intake.to_shape(scan, shape) for scan in scans])
     if shape[0] == 1:
         return np.stack([drawn(strokes, shape[1:]) for strokes in DIGITS])
@@ -53,7 +57,7 @@ def pictures(shape: tuple[int, int, int]) -> np.ndarray:
 def drawn(strokes: tuple[tuple[tuple[float, float], ...], ...], size: tuple[int, int]) -> np.ndarray:
     """Strokes in the unit square -> uint8 (1,H,W), light on dark, centred as MNIST's digits are."""
     height, width = size
-    side = FINE * min(height, width)
+    side = max(2, FINE // min(height, width)) * min(height, width)
     image = Image.new("L", (side, side))
     pen, radius = ImageDraw.Draw(image), INK * side / 2
     for stroke in strokes:
@@ -68,5 +72,7 @@ def through(points: np.ndarray, per_segment: int = 40) -> np.ndarray:
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     p0, p1, p2, p3 = (padded[i : len(padded) - 3 + i, None] for i in range(4))
     t = np.linspace(0, 1, per_segment)[None, :, None]
-    curve = 2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+    curve = (
+        2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
+    )
     return 0.5 * curve.reshape(-1, 2)

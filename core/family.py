@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
 
 import torch
@@ -44,7 +45,9 @@ class Setting(NamedTuple):
         """`value` in this setting's type. Raises ValueError in words where it does not fit."""
         if self.kind == tuple[int, ...]:
             if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
-                raise ValueError(f"{self.name} takes positive whole numbers separated by commas, not {value!r}")
+                raise ValueError(
+                    f"{self.name} takes positive whole numbers separated by commas, not {value!r}"
+                )
             if len(value) > MOST_NUMBERS:
                 raise ValueError(f"{self.name} takes at most {MOST_NUMBERS} numbers, not {len(value)}")
             return tuple(value)
@@ -66,7 +69,9 @@ class Setting(NamedTuple):
             if self.kind == tuple[int, ...]:
                 return self.check([int(part) for part in text.split(",") if part.strip()])
             if self.kind is bool:
-                return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+                return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                    text.lower()
+                ]
             return self.check(self.kind(text))
         except (KeyError, ValueError) as error:
             if isinstance(error, ValueError) and str(error).startswith(self.name):
@@ -85,7 +90,9 @@ def setting(
     when: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Any:
     """A config field that explains itself; `when` names the values of other settings under which it acts."""
-    return field(default=default, metadata=dict(help=help, low=low, high=high, choices=choices, when=when or {}))
+    return field(
+        default=default, metadata=dict(help=help, low=low, high=high, choices=choices, when=when or {})
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +131,9 @@ class Config:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
 
 # --- one step of training ---------------------------------------------------------------------------------------
@@ -134,7 +143,7 @@ class Loss(NamedTuple):
     """Named terms, each a scalar in units per picture: the gradient sees the sum of `minimise`, `watch` is only shown."""
 
     minimise: dict[str, Tensor]
-    watch: dict[str, Tensor] = {}
+    watch: Mapping[str, Tensor] = MappingProxyType({})
 
     @property
     def total(self) -> Tensor:
@@ -200,7 +209,8 @@ class Family(nn.Module, ABC):
             if isinstance(module, nn.Linear | nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
                 bound = module.weight[0].numel() ** -0.5
-                nn.init.uniform_(module.bias, -bound, bound, generator=rng)
+                if module.bias is not None:
+                    nn.init.uniform_(module.bias, -bound, bound, generator=rng)
 
     @abstractmethod
     def loss(self, x: Tensor, turn: Turn) -> Loss:
@@ -216,7 +226,7 @@ class Family(nn.Module, ABC):
 class Autoencoder(Family):
     """Picture to code and back, and new pictures from drawn codes."""
 
-    sampling: ClassVar[str] = "drawn from a Gaussian mixture fitted to the codes of training pictures"
+    sampling: ClassVar[str] = "drawn from a Gaussian mixture over training codes"
 
     def __init__(self, config: Any, shape: Shape) -> None:
         super().__init__(config, shape)

@@ -18,6 +18,7 @@ from PIL import Image
 from core.pictures import tiles
 
 FAMILIES_FOLDER = Path(__file__).parent / "families"
+LARGEST = 1024  # pixels a side
 WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
 
 
@@ -53,7 +54,9 @@ class Glance:
 
     def examples(self) -> np.ndarray | None:
         """What it makes of `core.examples.pictures(shape)`: uint8 (n,C,H,W)."""
-        found = [path for place in ("cache", "shipped") if (path := self.folder / place / "examples.png").exists()]
+        found = [
+            path for place in ("cache", "shipped") if (path := self.folder / place / "examples.png").exists()
+        ]
         return self.tiles(found[0]) if found else None
 
     def samples(self) -> np.ndarray | None:
@@ -84,7 +87,9 @@ def cards() -> tuple[Card, ...]:
 @cache
 def _cards_in_source() -> tuple[Card, ...]:
     contract = ast.parse((FAMILIES_FOLDER.parent / "family.py").read_text(encoding="utf-8"))
-    inherited = words_in(next(n for n in contract.body if isinstance(n, ast.ClassDef) and n.name == "Autoencoder"))
+    inherited = words_in(
+        next(n for n in contract.body if isinstance(n, ast.ClassDef) and n.name == "Autoencoder")
+    )
     by_class = {}
     for path in FAMILIES_FOLDER.glob("[!_]*.py"):
         module = ast.parse(path.read_text(encoding="utf-8"))
@@ -94,7 +99,11 @@ def _cards_in_source() -> tuple[Card, ...]:
                 if set(WORDS) <= set(words):
                     by_class[node.name] = card(words, ast.get_docstring(module))
     registry = ast.parse((FAMILIES_FOLDER / "__init__.py").read_text(encoding="utf-8"))
-    (order,) = (node.value for node in registry.body if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple))
+    (order,) = (
+        node.value
+        for node in registry.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple)
+    )
     return tuple(by_class[name.id] for name in order.elts if isinstance(name, ast.Name))
 
 
@@ -117,7 +126,11 @@ def words_in(node: ast.ClassDef) -> dict[str, str]:
             names = target.elts if isinstance(target, ast.Tuple) else [target]
             values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
             for name, text in zip(names, values, strict=False):
-                if isinstance(name, ast.Name) and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                if (
+                    isinstance(name, ast.Name)
+                    and isinstance(text, ast.Constant)
+                    and isinstance(text.value, str)
+                ):
                     words[name.id] = text.value
     return words
 
@@ -128,6 +141,19 @@ def store_root(root: str | Path | None = None) -> Path:
     return Path(root or os.environ.get("BOTTLENECK_STORE") or beside)
 
 
+def glance_at(folder: Path, record: dict[str, Any]) -> Glance:
+    """Raises KeyError, TypeError, ValueError or AttributeError where the record is not such as the store writes."""
+    texts = record["family"], record["dataset"]["name"], record["dataset"]["title"]
+    channels, height, width = map(int, record["shape"])
+    if not (
+        all(isinstance(text, str) for text in texts) and channels in (1, 3) and max(height, width) <= LARGEST
+    ):
+        raise ValueError
+    test = record["metrics"].get("test", {})
+    numbers = {name: value for name, value in test.items() if type(value) in (int, float)}
+    return Glance(folder, *texts, (channels, height, width), numbers)
+
+
 def finished(root: Path) -> list[Glance]:
     """The completed runs below `root`, oldest first; whatever cannot be read is left to the store to report."""
     found = []
@@ -135,10 +161,7 @@ def finished(root: Path) -> list[Glance]:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             if record["status"] == "completed":
-                texts = record["family"], record["dataset"]["name"], record["dataset"]["title"]
-                shape = tuple(int(side) for side in record["shape"])
-                glance = Glance(path.parent, *texts, shape, dict(record["metrics"].get("test", {})))
-                found.append((str(record["created"]), glance))
+                found.append((str(record["created"]), glance_at(path.parent, record)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return [glance for _, glance in sorted(found, key=lambda pair: pair[0])]

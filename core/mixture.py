@@ -30,10 +30,10 @@ class Mixture(nn.Module):
         super().__init__()
         axes = min(code_dim, MAX_AXES)
         self.register_buffer("mean", torch.zeros(code_dim))
-        self.register_buffer("axes", torch.eye(axes, code_dim))  # rows: principal axes
+        self.register_buffer("axes", unit(axes, code_dim))  # rows: principal axes
         self.register_buffer("weights", torch.full((COMPONENTS,), 1 / COMPONENTS))
         self.register_buffer("centres", torch.zeros(COMPONENTS, axes))
-        self.register_buffer("factors", torch.eye(axes).repeat(COMPONENTS, 1, 1))  # lower Cholesky factors of the S_k
+        self.register_buffer("factors", unit(COMPONENTS, axes, axes))  # lower Cholesky factors of the S_k
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, codes: Tensor, rng: torch.Generator) -> None:
@@ -59,7 +59,9 @@ class Mixture(nn.Module):
             random_state=seed,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a little short of the optimum samples as well
+            warnings.simplefilter(
+                "ignore", ConvergenceWarning
+            )  # a little short of the optimum samples as well
             mixture.fit(scores.numpy())
         found = len(mixture.weights_)
         self.weights.zero_()[:found] = torch.as_tensor(mixture.weights_)
@@ -71,7 +73,16 @@ class Mixture(nn.Module):
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """-> codes (n,Z). Before `fit` this is a standard normal, so an untrained model shows something, too."""
-        component = torch.multinomial(self.weights.to(rng.device), n, replacement=True, generator=rng).to(self.mean.device)
+        component = torch.multinomial(self.weights.to(rng.device), n, replacement=True, generator=rng).to(
+            self.mean.device
+        )
         noise = torch.randn(n, self.axes.shape[0], generator=rng, device=rng.device).to(self.mean.device)
         scores = self.centres[component] + (self.factors[component] @ noise.unsqueeze(-1)).squeeze(-1)
         return self.mean + scores @ self.axes
+
+
+def unit(*shape: int) -> Tensor:
+    """Zeros with ones on the diagonals. `torch.eye` on the meta device, where the store builds models, imports for seconds."""
+    matrices = torch.zeros(shape)
+    matrices.diagonal(dim1=-2, dim2=-1).fill_(1)
+    return matrices

@@ -66,9 +66,13 @@ def encoder(config: BackboneConfig, shape: Shape, out: int) -> nn.Module:
     grid = Grid.of(shape, config.width)
     layers: list[nn.Module] = [Pad(shape, grid.padded), nn.PixelUnshuffle(2)]
     channels = 4 * shape[0]
-    for i, width in enumerate(grid.widths):
+    for width in grid.widths:
         # the folding was the first halving: a grid of one halving takes its convolution unstrided
-        layers += [nn.Conv2d(channels, width, 3, stride=2 if grid.halvings > 1 else 1, padding=1), *norm(width), nn.GELU()]
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=2 if grid.halvings > 1 else 1, padding=1),
+            *norm(width),
+            nn.GELU(),
+        ]
         channels = width
     flat = channels * grid.height * grid.width
     return nn.Sequential(*layers, nn.Flatten(), *dense(flat, hidden), nn.Linear(hidden[-1], out))

@@ -74,6 +74,15 @@ def importance_bound(log_weights: Tensor) -> Tensor:
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
 
+def activity(code: Tensor) -> Tensor:
+    """(E z)^2 / E z^2 by unit over a batch, z >= 0: (B,Z) -> (Z,) in [0,1]. Treves & Rolls 1991, Network 2:371-397.
+
+    The share of pictures for which an on-off unit is on, at any scale. The plain mean of a unit that is never quite off
+    can be made as small as one likes by making all codes small.
+    """
+    return code.mean(0).square() / code.square().mean(0).clamp_min(1e-12)
+
+
 def bernoulli_kl(rho: float, activity: Tensor) -> Tensor:
     """KL(Bernoulli(rho) || Bernoulli(activity)) by unit, activity in (0,1): (Z,) -> (Z,) nats. Ng, CS294A notes, sec. 3:
 
@@ -139,7 +148,9 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 @torch.enable_grad()
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
+) -> Tensor:
     """E (||grad D(x^)|| - 1)^2 on lines between real and fake pictures. Gulrajani et al. 2017, arXiv:1704.00028, eq. 3."""
     share = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device).to(real)
     between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
@@ -153,5 +164,7 @@ def energy_distance(a: Tensor, b: Tensor) -> Tensor:
     Zero in the mean exactly when both come from one distribution. Szekely & Rizzo 2013.
     """
     a, b = a.flatten(1), b.flatten(1)
-    within = [torch.cdist(s, s).sum() / max(1, len(s) * (len(s) - 1)) for s in (a, b)]  # of a single picture: 0
+    within = [
+        torch.cdist(s, s).sum() / max(1, len(s) * (len(s) - 1)) for s in (a, b)
+    ]  # of a single picture: 0
     return 2 * torch.cdist(a, b).mean() - within[0] - within[1]

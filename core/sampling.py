@@ -21,7 +21,7 @@ class Refined:
 
 
 def refine(model: Autoencoder, x: Tensor, steps: int = 200, rate: float = 0.05) -> Iterator[Refined]:
-    """Descend E||decode(z) - x||^2 over z, from the encoder's code on. Inversion by optimisation: Zhu et al. 2016, arXiv:1609.03552
+    """Descend E||decode(z) - x||^2 over z, from the encoder's code on: inversion as in Zhu et al. 2016, arXiv:1609.03552
 
     x (B,C,H,W) in [0,1]. Yields at every step, first the encoder's own code; a code never gets worse. The model is not changed.
     """

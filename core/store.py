@@ -469,9 +469,10 @@ def check_folder(folder: Path) -> None:
     """Raises ValueError where something is a link or a device: training would write through it."""
     if folder.is_symlink():
         raise ValueError("it is a link")
-    for entry in os.scandir(folder):
-        if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
-            raise ValueError(f"{entry.name} in it is neither file nor folder")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+                raise ValueError(f"{entry.name} in it is neither file nor folder")
 
 
 def alike(wanted: Tensor, found: Tensor) -> bool:

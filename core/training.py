@@ -172,7 +172,7 @@ class Training:
             turn = Turn(self.rng, player.name, self.step, self.progress)
             minimise, watch = loss = self.model.loss(x, turn)
             total = loss.total
-            terms = {name: value.detach() for name, value in (minimise | watch).items()}
+            terms = {name: value.detach() for name, value in {**minimise, **watch}.items()}
             yield player.name, total.detach(), terms
             parameters = optimiser.param_groups[0]["params"]
             optimiser.zero_grad()
@@ -344,7 +344,7 @@ def validate(
         terms = {"mse": (model.reconstruct(x) - x).square().mean()}
         for player in model.players():
             minimise, watch = model.loss(x, Turn(rng, player.name, progress=1.0))
-            terms |= minimise | watch
+            terms |= {**minimise, **watch}
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value.item() * len(x)
         seen += len(x)
@@ -352,7 +352,7 @@ def validate(
 
 
 @torch.no_grad()
-def finish(training: Training, pixels: Pixels, count: int = FIT_CODES) -> None:
+def finish(training: Training, pixels: Pixels, count: int) -> None:
     """Let the model learn from the codes of `count` training pictures what its sampler needs."""
     rng = seeded(training.plan.seed, -1)
     chosen = torch.randperm(len(pixels), generator=rng)[:count]
@@ -366,7 +366,7 @@ def finish(training: Training, pixels: Pixels, count: int = FIT_CODES) -> None:
 
 @torch.no_grad()
 def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
-    finish(training, pixels)
+    finish(training, pixels, FIT_CODES)
     model = training.model
     x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
     samples = model.sample(2 * len(x), torch.Generator(training.device).manual_seed(training.plan.seed))

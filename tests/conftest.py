@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from streamlit import config
+
+config.set_option("client.showErrorDetails", "full")  # the app itself shows an audience less
 
 # the same sums in the same order on every machine, and no two cores fighting over small nets
 torch.set_num_threads(1)

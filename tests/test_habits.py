@@ -15,7 +15,10 @@ from tests.serving import ROOT
 START = "pip install -r requirements.txt && streamlit run app.py"
 TEST = "pip install -r requirements-dev.txt && pytest"
 OURS = {"app", "benchmarks", "core", "pages", "tests", "ui"}
-CODE = [ROOT / "app.py", *(path for folder in ("core", "pages", "ui") for path in (ROOT / folder).rglob("*.py"))]
+CODE = [
+    ROOT / "app.py",
+    *(path for folder in ("core", "pages", "ui") for path in (ROOT / folder).rglob("*.py")),
+]
 CI = ROOT / ".ci" / "run"
 
 
@@ -35,7 +38,9 @@ def third_parties(file: Path) -> set[str]:
     return {name.split(".")[0] for name in names} - OURS - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize(("package", "pinned"), (pins("requirements.txt") | pins("requirements-dev.txt")).items())
+@pytest.mark.parametrize(
+    ("package", "pinned"), (pins("requirements.txt") | pins("requirements-dev.txt")).items()
+)
 def test_what_is_tested_is_what_is_pinned(package: str, pinned: str) -> None:
     assert version(package).split("+")[0] == pinned  # torch adds "+cpu" to its CPU builds
 

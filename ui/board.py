@@ -77,20 +77,27 @@ def text(number: float, metric: str) -> str:
 
 
 def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool) -> str:
-    cells = ['<div class="head" style="border-color: transparent">Picture<small>as the models see it</small></div>']
+    cells = [
+        '<div class="head" style="border-color: transparent">Picture<small>as the models see it</small></div>'
+    ]
     for column in columns:
         words = f"{escape(column.title)}<small>{escape(column.code)}</small>"
         cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
     for index, one in enumerate(pictures):
         row = [column.rebuilt[index] for column in columns]
         cells.append(f"<div>{picture(one.pixels, one.name)}{''.join(notes(one, row))}</div>")
-        cells += [cell(one, column, column.rebuilt[index], metric, best(row, metric), errors) for column in columns]
+        cells += [
+            cell(one, column, column.rebuilt[index], metric, best(row, metric), errors) for column in columns
+        ]
     widths = f"grid-template-columns: repeat({len(columns) + 1}, minmax(6rem, 10rem))"
     return block(f'<div class="scroll"><div class="board" style="{widths}">{"".join(cells)}</div></div>')
 
 
 def notes(one: Input, row: list[Rebuilt]) -> list[str]:
-    said = [f"<small><b>{escape(one.name)}</b></small>", *(f"<small>{escape(note)}</small>" for note in one.notes)]
+    said = [
+        f"<small><b>{escape(one.name)}</b></small>",
+        *(f"<small>{escape(note)}</small>" for note in one.notes),
+    ]
     places = [rebuilt.percentile for rebuilt in row if rebuilt.percentile is not None]
     if places and min(places) >= LIKE_NOTHING:
         said.append('<small class="far">like nothing these models have seen</small>')
@@ -103,11 +110,17 @@ def cell(one: Input, column: Column, rebuilt: Rebuilt, metric: str, best: float,
     title = f"{one.name}, {column.title}"
     pictures = picture(rebuilt.pixels, title)
     if errors:
-        pictures += '<div style="height: 3px"></div>' + picture(difference(rebuilt.difference), f"error map of {title}")
+        pictures += '<div style="height: 3px"></div>' + picture(
+            difference(rebuilt.difference), f"error map of {title}"
+        )
     number = text(value(rebuilt, metric), metric)
     if value(rebuilt, metric) == best:
         number = f'<span class="best" title="best in row">{number} ★</span>'
-    place = "" if rebuilt.percentile is None else f"<small>worse than {rebuilt.percentile:.0f} % of test pictures</small>"
+    place = (
+        ""
+        if rebuilt.percentile is None
+        else f"<small>worse than {rebuilt.percentile:.0f} % of test pictures</small>"
+    )
     return f"<div>{pictures}<small style='opacity: 1'>{number}</small>{place}</div>"
 
 
@@ -151,7 +164,9 @@ def archive(pictures: list[Input], columns: list[Column]) -> bytes:
             for column in columns:
                 rebuilt = column.rebuilt[index]
                 file.writestr(f"{stem}-{safe(column.id)}.png", png(sheet(rebuilt.pixels[None], 1)))
-                file.writestr(f"{stem}-{safe(column.id)}-error.png", png(sheet(difference(rebuilt.difference)[None], 1)))
+                file.writestr(
+                    f"{stem}-{safe(column.id)}-error.png", png(sheet(difference(rebuilt.difference)[None], 1))
+                )
     return buffer.getvalue()
 
 

@@ -54,7 +54,9 @@ def pick(shelf: Shelf) -> Shown:
         sources.append(SCANS)
     if shelf.dataset in BY_NAME and is_local(shelf.dataset):
         sources.append(TESTS)
-    source = st.segmented_control("Pictures", sources, default=EXAMPLES, required=True, key="pictures", bind="query-params")
+    source = st.segmented_control(
+        "Pictures", sources, default=EXAMPLES, required=True, key="pictures", bind="query-params"
+    )
     try:
         return Shown(_tiles(source, shelf.dataset, shelf.shape), source)
     except DataError as error:
@@ -82,7 +84,11 @@ def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
         with pictures:
             if run is None:
                 st.caption(f"Not trained on {shelf.title} yet:")
-                st.code(f"python -m core train --family {card.key} --dataset {shelf.dataset}", language=None, wrap_lines=True)
+                st.code(
+                    f"python -m core train --family {card.key} --dataset {shelf.dataset}",
+                    language=None,
+                    wrap_lines=True,
+                )
             else:
                 show(run, card, shown)
 
@@ -100,11 +106,17 @@ def show(run: glance.Glance, card: glance.Card, shown: Shown) -> None:
     tiles, samples = rebuilt_by(run, shown), run.samples()
     parts = []
     if tiles is not None:
-        parts += ['<div class="label">Pictures, and what comes back</div>', pair(shown.tiles, tiles, card.title)]
+        parts += [
+            '<div class="label">Pictures, and what comes back</div>',
+            pair(shown.tiles, tiles, card.title),
+        ]
         parts += [f"<small>{scores(run)}</small>"]
     if samples is not None:
         names = [f"new picture {i + 1} by {card.title}" for i in range(2 * SHOWN)]
-        parts += [f'<div class="label">New pictures, {escape(card.sampling)}</div>', strip(samples[: 2 * SHOWN], names, SHOWN)]
+        parts += [
+            f'<div class="label">New pictures, {escape(card.sampling)}</div>',
+            strip(samples[: 2 * SHOWN], names, SHOWN),
+        ]
     st.html(block(*parts))
 
 

@@ -56,7 +56,13 @@ def example_pictures(shape: Shape) -> list[Input]:
     names = [f"digit {i}" for i in range(len(tiles))] if shape[0] == 1 else list(_photo_names())
     start = [name for name in ("digit 2", "digit 5", "digit 8") if name in names] or names[:3]
     chosen = st.pills(
-        "Which", names, selection_mode="multi", default=start, key=f"examples-{shape[0]}", bind="query-params", wrap=True
+        "Which",
+        names,
+        selection_mode="multi",
+        default=start,
+        key=f"examples-{shape[0]}",
+        bind="query-params",
+        wrap=True,
     )
     return [Input(name, tiles[names.index(name)]) for name in names if name in chosen]
 
@@ -89,7 +95,10 @@ def uploads(shape: Shape, arrived: Callable[[], None]) -> list[Input]:
 
 def uploaded() -> list[intake.Picture]:
     """What lies in the uploader, as far as it can be read."""
-    outcomes = (_read(file.getvalue(), file.name, (255, 255, 255)) for file in st.session_state.get("uploads", [])[:MOST])
+    outcomes = (
+        _read(file.getvalue(), file.name, (255, 255, 255))
+        for file in st.session_state.get("uploads", [])[:MOST]
+    )
     return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
 
 
@@ -114,7 +123,10 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         pictures = [picture for file in files if (picture := received(*file, background=rgb)) is not None]
     invert = centre = False
     if shape[0] == 1 and any(intake.looks_dark_on_light(picture) for picture in pictures):
-        st.info("This looks like dark ink on light paper. The gray models here saw light ink on dark.", icon=":material/invert_colors:")
+        st.info(
+            "This looks like dark ink on light paper. The gray models here saw light ink on dark.",
+            icon=":material/invert_colors:",
+        )
         left, right = st.columns(2)
         invert = left.toggle("Invert dark-on-light pictures", key="invert", bind="query-params")
         centre = right.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
@@ -170,7 +182,12 @@ def data_pictures(shape: Shape, name: str) -> list[Input]:
         return []
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     first = left.number_input(
-        f"From test picture number (of {len(data.test)})", 0, len(data.test) - 1, 0, key="first", bind="query-params"
+        f"From test picture number (of {len(data.test)})",
+        0,
+        len(data.test) - 1,
+        0,
+        key="first",
+        bind="query-params",
     )
     count = right.number_input("How many", 1, MOST, 4, key="count", bind="query-params")
     chosen = range(int(first), min(int(first) + int(count), len(data.test)))

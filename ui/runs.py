@@ -43,7 +43,10 @@ def groups(store: Store) -> list[Group]:
         key = f"{name}-{channels}x{height}x{width}" if same_name else name
         ordered = sorted(runs, key=lambda run: (order[run.record.family], run.record.created))
         result.append(Group(key, title, shape, tuple(ordered)))
-    return sorted(result, key=lambda group: (-len({run.record.family for run in group.runs}), -group.shape[1], group.key))
+    return sorted(
+        result,
+        key=lambda group: (-len({run.record.family for run in group.runs}), -group.shape[1], group.key),
+    )
 
 
 def label(run: Run, group: Group) -> str:

@@ -50,16 +50,19 @@ class Contractive(Autoencoder):
 
     @torch.enable_grad()  # the penalty is a derivative, in validation as well
     def loss(self, x: Tensor, turn: Turn) -> Loss:
-        x = x.detach().requires_grad_(self.config.net != "tied")
+        tied = isinstance(self.encoder, nets.Tied)
+        x = x.detach().requires_grad_(not tied)
         z = self.encode(x)
-        if self.config.net == "tied":
-            squared_norm = objectives.sigmoid_layer_jacobian(z, self.encoder.layer.weight).mean()
-            penalty = squared_norm
+        if isinstance(self.encoder, nets.Tied):
+            jacobian = objectives.sigmoid_layer_jacobian(z, self.encoder.layer.weight).mean()
         else:
-            squared_norm = objectives.estimated_jacobian(z, x, turn.rng).mean()
-            penalty = squared_norm / objectives.spread(z)
+            jacobian = objectives.estimated_jacobian(z, x, turn.rng).mean()
+        relative = jacobian / objectives.spread(z)
         error = objectives.reconstruction_error(self.config.error, self.decoder(z), x.detach()).mean()
         return Loss(
-            minimise={"reconstruction": error, "contraction": self.config.weight * penalty},
-            watch={"jacobian": squared_norm, "relative_jacobian": squared_norm / objectives.spread(z)},
+            minimise={
+                "reconstruction": error,
+                "contraction": self.config.weight * (jacobian if tied else relative),
+            },
+            watch={"jacobian": jacobian, "relative_jacobian": relative},
         )

@@ -26,7 +26,9 @@ class DenoisingConfig(nets.DeterministicConfig):
         super().__post_init__()
         kind = BY_NAME[self.noise]
         if not kind.low <= self.amount <= kind.high:
-            raise ValueError(f"amount of {self.noise} lies between {kind.low} and {kind.high}, not {self.amount}")
+            raise ValueError(
+                f"amount of {self.noise} lies between {kind.low} and {kind.high}, not {self.amount}"
+            )
 
 
 class Denoising(Autoencoder):

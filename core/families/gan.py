@@ -32,11 +32,19 @@ CRITIC_STEPS = 5  # for each of the generator's, WGAN-GP's n_critic
 @dataclass(frozen=True, kw_only=True)
 class GANConfig(nets.BackboneConfig):
     lr: float = setting(3e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
-    game: str = setting("non-saturating", "What critic and generator play", choices=("non-saturating", "wgan-gp"))
-    gamma: float = setting(
-        0.1, "Weight of the critic's gradient penalty R1", low=0.0, high=1000.0, when={"game": ("non-saturating",)}
+    game: str = setting(
+        "non-saturating", "What critic and generator play", choices=("non-saturating", "wgan-gp")
     )
-    averaging: float = setting(0.998, "Memory of the generator's running average, per step", low=0.0, high=0.9999)
+    gamma: float = setting(
+        0.1,
+        "Weight of the critic's gradient penalty R1",
+        low=0.0,
+        high=1000.0,
+        when={"game": ("non-saturating",)},
+    )
+    averaging: float = setting(
+        0.998, "Memory of the generator's running average, per step", low=0.0, high=0.9999
+    )
 
 
 class GAN(Autoencoder):
@@ -63,7 +71,9 @@ class GAN(Autoencoder):
         rival, own = adam(self.config.lr, (0.0, 0.99)), adam(self.config.lr)
         return (
             Player("critic", self.critic, rival),
-            Player("generator", self.generator, rival, every=CRITIC_STEPS if self.config.game == "wgan-gp" else 1),
+            Player(
+                "generator", self.generator, rival, every=CRITIC_STEPS if self.config.game == "wgan-gp" else 1
+            ),
             Player("encoder", self.encoder, own),
         )
 
@@ -82,7 +92,11 @@ class GAN(Autoencoder):
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         z = self.prior(len(x), turn.rng)
-        player_loss = {"critic": self.critic_loss, "generator": self.generator_loss, "encoder": self.encoder_loss}
+        player_loss = {
+            "critic": self.critic_loss,
+            "generator": self.generator_loss,
+            "encoder": self.encoder_loss,
+        }
         return player_loss[turn.player](x, z, turn)
 
     def critic_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
@@ -105,7 +119,9 @@ class GAN(Autoencoder):
         loss = -score.mean() if wasserstein else objectives.nonsaturating_generator(score)
         if torch.is_grad_enabled():
             return Loss({"generator": loss})
-        return Loss({"generator": loss}, watch={"sample_distance": objectives.energy_distance(self.decode(z), x)})
+        return Loss(
+            {"generator": loss}, watch={"sample_distance": objectives.energy_distance(self.decode(z), x)}
+        )
 
     def encoder_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
         with torch.no_grad():
@@ -115,6 +131,8 @@ class GAN(Autoencoder):
     @torch.no_grad()
     def after_step(self, turn: Turn) -> None:
         if turn.player == "generator":
-            memory = min(self.config.averaging, (1 + turn.step) / (10 + turn.step))  # short while there is little to remember
+            memory = min(
+                self.config.averaging, (1 + turn.step) / (10 + turn.step)
+            )  # short while there is little to remember
             for mean, latest in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(latest, 1 - memory)

@@ -3,11 +3,13 @@
     x ──encoder──▶ a ──sparsify──▶ z (mostly zero) ──decoder──▶ logits
 
     topk   z = the k largest of max(a, 0);   minimise  H(x, s(logits))
-    l1     z = max(a, 0);                    minimise  H + weight · E ||z||_1 / ||z||_2
+    l1     z = max(a, 0);                    minimise  H + weight · E ||z||_1
     kl     z = s(a);                         minimise  H + weight · sum_j KL(rho || mean activity of unit j)
 
 Many units, few of them at work for any one picture: each comes to stand for something. k starts larger and falls, so that
-units which lose at first still get a gradient (ibid., sec. 4.2).
+units which lose at first still get a gradient (ibid., sec. 4.2). With `net="tied"` the penalties are the published ones. A
+deep decoder is normalised and makes good for codes that are merely small, so there both are taken relative to the scale
+of the codes: ||z||_1 to their root mean square, and the activity of a unit as (E z)^2 / E z^2.
 """
 
 from __future__ import annotations
@@ -29,9 +31,15 @@ ACTIVITY_MEMORY = 0.99  # per step: the activity that KL asks about is that of t
 class SparseConfig(nets.DeterministicConfig):
     latent_dim: int = setting(512, "Units in the code, most of them silent", low=1, high=16384)
     sparsity: str = setting("topk", "What keeps units silent", choices=("topk", "l1", "kl"))
-    k: int = setting(32, "Units that may speak for one picture", low=1, high=16384, when={"sparsity": ("topk",)})
-    weight: float = setting(3.0, "Weight of the penalty", low=0.0, high=1000.0, when={"sparsity": ("l1", "kl")})
-    rho: float = setting(0.05, "Mean activity asked of a unit", low=1e-4, high=0.5, when={"sparsity": ("kl",)})
+    k: int = setting(
+        32, "Units that may speak for one picture", low=1, high=16384, when={"sparsity": ("topk",)}
+    )
+    weight: float = setting(
+        3.0, "Weight of the penalty", low=0.0, high=1000.0, when={"sparsity": ("l1", "kl")}
+    )
+    rho: float = setting(
+        0.05, "Mean activity asked of a unit", low=1e-4, high=0.5, when={"sparsity": ("kl",)}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,7 +54,7 @@ class Sparse(Autoencoder):
     objective = r"\min\; H\big(x,\, g(z)\big),\quad z = \mathrm{top}_k\, f(x)"
     symbol = "grain"
     headline = "mse"
-    sampling = "drawn from a Gaussian mixture fitted to the codes of training pictures, then made sparse again"
+    sampling = "drawn from a Gaussian mixture over training codes, then made sparse"
     activity: Tensor
     active: Tensor
 
@@ -55,7 +63,9 @@ class Sparse(Autoencoder):
         self.encoder = nets.encoder(config, shape, config.latent_dim)
         self.decoder = nets.decoder(config, shape, self.encoder)
         self.register_buffer("activity", torch.full((config.latent_dim,), config.rho))
-        self.register_buffer("active", torch.tensor(float(config.k if config.sparsity == "topk" else config.latent_dim)))
+        self.register_buffer(
+            "active", torch.tensor(float(config.k if config.sparsity == "topk" else config.latent_dim))
+        )
 
     def sparsify(self, a: Tensor, k: int) -> Tensor:
         if self.config.sparsity == "kl":
@@ -76,12 +86,15 @@ class Sparse(Autoencoder):
         z = self.sparsify(self.encoder(x), self.annealed_k(turn.progress))
         error = objectives.reconstruction_error(self.config.error, self.decoder(z), x).mean()
         minimise = {"reconstruction": error}
+        published = self.config.net == "tied"
         if self.config.sparsity == "l1":
-            minimise["l1"] = self.config.weight * objectives.relative_l1(z)
+            length = z.abs().sum(1).mean() if published else objectives.relative_l1(z)
+            minimise["l1"] = self.config.weight * length
         if self.config.sparsity == "kl":
-            activity = self.remembered_activity(z.mean(0))
+            activity = self.remembered_activity(z.mean(0) if published else objectives.activity(z))
             minimise["kl"] = self.config.weight * objectives.bernoulli_kl(self.config.rho, activity).sum()
-        return Loss(minimise, watch={"active_units": (z > 0).sum(1).float().mean()})
+        silent = 0.5 if self.config.sparsity == "kl" else 0.0
+        return Loss(minimise, watch={"active_units": (z > silent).sum(1).float().mean()})
 
     def annealed_k(self, progress: float) -> int:
         most = min(8 * self.config.k, self.config.latent_dim)

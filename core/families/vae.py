@@ -19,10 +19,14 @@ from core.family import Autoencoder, Loss, Shape, Turn, noise_like, setting
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig(nets.BackboneConfig):
-    beta: float = setting(1.0, "Weight of the KL term; above 1 is beta-VAE, 0 no VAE at all", low=0.0, high=100.0)
+    beta: float = setting(
+        1.0, "Weight of the KL term; above 1 is beta-VAE, 0 no VAE at all", low=0.0, high=100.0
+    )
     warmup: float = setting(0.0, "Share of training over which beta rises from 0", low=0.0, high=1.0)
     likelihood: str = setting(
-        "bernoulli", "What p(x|z) is; gaussian learns one sigma for all pixels", choices=("bernoulli", "gaussian")
+        "bernoulli",
+        "What p(x|z) is; gaussian learns one sigma for all pixels",
+        choices=("bernoulli", "gaussian"),
     )
     binarise: bool = setting(
         False, "Draw black or white pixels anew at every step", when={"likelihood": ("bernoulli",)}
@@ -39,7 +43,7 @@ class VAE(Autoencoder):
     key, title, paper, Config = "vae", "Variational", "arXiv:1312.6114", VAEConfig
     idea = "Make the code a cloud, not a point, and all clouds together one round ball."
     choose = "you want to draw new pictures and to move between pictures without holes"
-    objective = r"\min\; \mathbb{E}_{q(z \mid x)}\big[-\log p(x \mid z)\big] + \beta\, \mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big)"
+    objective = r"\min\; \mathbb{E}_{q}[-\log p(x \mid z)] + \beta\, \mathrm{KL}(q(z \mid x) \,\|\, \mathcal{N}(0, I))"
     symbol = "bubble_chart"
     headline = "negative_elbo"
     sampling = "drawn from the prior N(0, I)"

@@ -3,8 +3,8 @@
     x ──encoder──▶ z ──decoder──▶ logits
     minimise  H(x, s(logits))        cross-entropy of the pixels, or  ||x - s(logits)||^2
 
-With fewer numbers in z than pixels in x the net has to keep what matters most. One linear layer with squared error spans
-the space of the first principal components (Baldi & Hornik 1989).
+With fewer numbers in z than pixels in x the net has to keep what matters most. One linear layer (`net="tied"`) with
+squared error spans the space of the first principal components (Baldi & Hornik 1989), but for the bend of s.
 """
 
 from __future__ import annotations

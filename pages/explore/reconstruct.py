@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 import streamlit as st
+import torch
 
 from core.evaluation import rebuild
 from core.family import Autoencoder
@@ -21,12 +20,20 @@ def main() -> None:
     st.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
     groups = runs.groups(Store())
     if not groups:
-        st.info("There are no trained models yet. `python -m core train --family vanilla --dataset digits` trains the first.")
+        st.info(
+            "There are no trained models yet. `python -m core train --family vanilla --dataset digits` trains the first."
+        )
         return
     by_key = {group.key: group for group in groups}
     left, right = st.columns(2, gap="large")
     with right:
-        key = st.selectbox("Models trained on", list(by_key), format_func=lambda k: by_key[k].title, key="data", bind="query-params")
+        key = st.selectbox(
+            "Models trained on",
+            list(by_key),
+            format_func=lambda k: by_key[k].title,
+            key="data",
+            bind="query-params",
+        )
         group = by_key[key]
         ids = [run.id for run in group.runs]
         chosen = st.pills(
@@ -44,7 +51,10 @@ def main() -> None:
         pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_colour_group(groups))
     say_what_photographs_need(pictures, group, groups)
     if not pictures or not chosen:
-        st.info("Choose at least one picture." if not pictures else "Choose at least one variant.", icon=":material/touch_app:")
+        st.info(
+            "Choose at least one picture." if not pictures else "Choose at least one variant.",
+            icon=":material/touch_app:",
+        )
         return
     variants = loaded([run for run in group.runs if run.id in chosen])
     if variants:
@@ -58,7 +68,9 @@ def open_colour_group(groups: list[runs.Group]) -> None:
         st.session_state["data"] = colour
 
 
-def say_what_photographs_need(pictures: list[inputs.Input], group: runs.Group, groups: list[runs.Group]) -> None:
+def say_what_photographs_need(
+    pictures: list[inputs.Input], group: runs.Group, groups: list[runs.Group]
+) -> None:
     if not any(one.original is not None and inputs.is_photograph(one.original) for one in pictures):
         return
     _, height, width = group.shape
@@ -82,7 +94,9 @@ def loaded(chosen: list[Run]) -> dict[str, tuple[Run, Autoencoder]]:
     return found
 
 
-def show(pictures: list[inputs.Input], variants: dict[str, tuple[Run, Autoencoder]], group: runs.Group) -> None:
+def show(
+    pictures: list[inputs.Input], variants: dict[str, tuple[Run, Autoencoder]], group: runs.Group
+) -> None:
     x = torch.stack([as_floats(one.pixels) for one in pictures])
     columns = []
     for id, (run, model) in variants.items():
@@ -91,19 +105,31 @@ def show(pictures: list[inputs.Input], variants: dict[str, tuple[Run, Autoencode
         columns.append(board.Column.of(run, model, group, rebuilt, refined is not None))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     metric = left.segmented_control(
-        "Number below each picture", board.METRICS, default="PSNR", required=True, key="metric", bind="query-params"
+        "Number below each picture",
+        board.METRICS,
+        default="PSNR",
+        required=True,
+        key="metric",
+        bind="query-params",
     )
     errors = right.toggle("Error maps", value=True, key="errors", bind="query-params")
     st.html(board.html(pictures, columns, metric, errors))
     if errors:
-        st.caption("Error maps are black where nothing differs, orange where light was lost, blue where it was added.")
+        st.caption(
+            "Error maps are black where nothing differs, orange where light was lost, blue where it was added."
+        )
     offer_refinement(columns, variants, x)
     with st.expander("All numbers"):
         st.dataframe(board.table(pictures, columns), hide_index=True)
         st.caption(board.READING)
     left, right, _ = st.columns([1, 1, 3])
     left.download_button(
-        "Table", lambda: board.csv(pictures, columns), "reconstructions.csv", "text/csv", icon=":material/table:", on_click="ignore"
+        "Table",
+        lambda: board.csv(pictures, columns),
+        "reconstructions.csv",
+        "text/csv",
+        icon=":material/table:",
+        on_click="ignore",
     )
     right.download_button(
         "Pictures", lambda: board.archive(pictures, columns), "reconstructions.zip", "application/zip",
@@ -111,7 +137,9 @@ def show(pictures: list[inputs.Input], variants: dict[str, tuple[Run, Autoencode
     )  # fmt: skip
 
 
-def offer_refinement(columns: list[board.Column], variants: dict[str, tuple[Run, Autoencoder]], x: torch.Tensor) -> None:
+def offer_refinement(
+    columns: list[board.Column], variants: dict[str, tuple[Run, Autoencoder]], x: torch.Tensor
+) -> None:
     """Search better codes than the encoder's; the loosest variant, as a rule the GAN, is proposed first."""
     with st.expander("Search a better code", icon=":material/travel_explore:"):
         st.markdown(
@@ -126,7 +154,9 @@ def offer_refinement(columns: list[board.Column], variants: dict[str, tuple[Run,
             with work.alone():
                 found = list(work.steps(refine(model, x, REFINEMENTS), REFINEMENTS + 1, "Searching…"))
             first, last = found[0].residual.mean().item(), found[-1].residual.mean().item()
-            said = f"{titles[id]}: mean squared error {first:.4f} by the encoder, {last:.4f} after the search."
+            said = (
+                f"{titles[id]}: mean squared error {first:.4f} by the encoder, {last:.4f} after the search."
+            )
             st.session_state["refined"] = {refinement_key(id, x): found[-1].codes}
             st.session_state["refinement"] = refinement_key(id, x), said
             st.rerun()

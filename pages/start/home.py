@@ -27,7 +27,9 @@ def main() -> None:
     shelf = shelves[name]
     with middle:
         shown = cards.pick(shelf)
-    right.page_link(shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:")
+    right.page_link(
+        shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"
+    )
     for card in glance.cards():
         cards.row(card, shelf, shown)
     tell_how_fair(shelf)
@@ -37,9 +39,9 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
     counts = {int(run.test["n"]) for run in shelf.runs.values() if "n" in run.test}
     if counts:
         st.caption(
-            f"PSNR, SSIM and SSE (squared error summed over a picture) are means over {max(counts):,} test pictures that no model "
-            "has seen. One training run each: the numbers speak of these runs, not of the families. The GAN was never asked to "
-            "rebuild: an encoder beside it guesses the code."
+            "PSNR, SSIM and SSE (squared error summed over a picture) are means over "
+            f"{max(counts):,} test pictures that no model has seen. One training run each: the numbers speak of "
+            "these runs, not of the families. The GAN was never asked to rebuild: an encoder beside it guesses the code."
         )
 
 

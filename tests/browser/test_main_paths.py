@@ -89,7 +89,9 @@ def test_the_address_brings_back_what_one_saw(app: Server, page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/reconstruct"])
-def test_with_an_empty_store_every_page_says_how_to_begin(serve: Serve, page: Page, tmp_path: Path, path: str) -> None:
+def test_with_an_empty_store_every_page_says_how_to_begin(
+    serve: Serve, page: Page, tmp_path: Path, path: str
+) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, server.url + path)
     expect(page.get_by_text("python -m core train").first).to_be_visible(timeout=PATIENCE)
@@ -100,4 +102,6 @@ def test_a_narrow_window_keeps_the_board_within_reach(app: Server, page: Page) -
     visit(page, app.url + "/reconstruct")
     expect(page.locator(BOARD)).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate("(() => { const s = document.querySelector('.bn .scroll'); return s.scrollWidth > s.clientWidth })()")
+    assert page.evaluate(
+        "(() => { const s = document.querySelector('.bn .scroll'); return s.scrollWidth > s.clientWidth })()"
+    )

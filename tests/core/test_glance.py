@@ -22,7 +22,9 @@ print(json.dumps(cards))
 
 
 def test_without_torch_the_words_are_those_of_the_classes() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     cards = tuple(glance.Card(**card) for card in json.loads(done.stdout))
     assert cards == glance.cards() == tuple(glance.card_of(family) for family in families.FAMILIES)
     assert all("──▶" in card.diagram for card in cards)
@@ -47,10 +49,17 @@ def test_finished_runs_oldest_first_and_nothing_else(tmp_path: Path) -> None:
     a_run(tmp_path / "running", status="running")
     a_run(tmp_path / "odd", shape="wide")
     a_run(tmp_path / "list", metrics=[])
+    a_run(tmp_path / "huge", shape=[1, 10**9, 8])
+    a_run(tmp_path / "unnamed", dataset={"name": [], "title": {}})
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_bytes(b"\xff\xfe")
     assert [run.id for run in glance.finished(tmp_path)] == ["a", "b"]
     assert glance.finished(tmp_path / "nowhere") == []
+
+
+def test_scores_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    a_run(tmp_path / "run", metrics={"test": {"n": "many", "psnr": 20.0, "ssim": None}})
+    assert glance.finished(tmp_path)[0].test == {"psnr": 20.0}
 
 
 def test_stored_pictures_are_cut_into_tiles_and_broken_ones_left_out(tmp_path: Path) -> None:

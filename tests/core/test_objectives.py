@@ -131,6 +131,15 @@ def test_importance_bound_rises_from_the_elbo_to_the_evidence() -> None:
     assert LinearGaussian.evidence - 0.02 < bounds[256].mean() < LinearGaussian.evidence
 
 
+def test_activity_is_the_share_of_pictures_for_which_a_unit_is_on_at_any_scale() -> None:
+    code = torch.zeros(10, 3, dtype=DOUBLE)
+    code[:1, 0], code[:5, 1], code[:, 2] = 1.0, 1.0, 1.0
+    expected = torch.tensor([0.1, 0.5, 1.0], dtype=DOUBLE)
+    torch.testing.assert_close(objectives.activity(code), expected)
+    torch.testing.assert_close(objectives.activity(code * 1e-3), expected)
+    assert objectives.activity(torch.zeros(4, 2)).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("rho", [0.01, 0.05, 0.5])
 def test_bernoulli_kl_is_that_of_two_coins(rho: float) -> None:
     activity = torch.tensor([0.001, rho, 0.3, 0.98], dtype=DOUBLE)
@@ -271,12 +280,12 @@ def test_gradient_penalty_looks_between_real_and_fake_pictures(rng: torch.Genera
         seen.append(x.detach())
         return x.flatten(1).sum(1)
 
-    real, fake = torch.zeros(500, 1, 2, 2), torch.ones(500, 3, 2, 2)[:, :1]
+    real, fake = torch.full((500, 1, 2, 2), 3.0), torch.ones(500, 1, 2, 2)
     objectives.gradient_penalty(critic, real, fake, rng)
-    share = seen[0].flatten(1)
-    assert torch.equal(share.amin(1), share.amax(1))  # one share for all pixels of a picture
-    assert share.min() >= 0 and share.max() <= 1
-    assert_mean(share[:, 0], 0.5)
+    between = seen[0].flatten(1)
+    assert torch.equal(between.amin(1), between.amax(1))  # one share for all pixels of a picture
+    assert between.min() >= 1 and between.max() <= 3
+    assert_mean(between[:, 0], 2.0)
 
 
 def test_energy_distance_is_its_definition() -> None:

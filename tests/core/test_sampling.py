@@ -22,7 +22,9 @@ def test_a_search_starts_at_the_encoders_code_and_never_gets_worse(rng: torch.Ge
         assert torch.equal(found[0].codes, model.encode(x))
     residuals = torch.stack([one.residual for one in found])
     assert (residuals.diff(dim=0) <= 0).all()
-    assert (residuals[-1] / residuals[0]).median() < 0.1  # its own samples can be rebuilt, but for local minima
+    assert (
+        residuals[-1] / residuals[0]
+    ).median() < 0.1  # its own samples can be rebuilt, but for local minima
     error = (model.decode(found[-1].codes) - x).square().flatten(1).mean(1)
     assert torch.allclose(error, found[-1].residual, atol=1e-7)
 

@@ -84,7 +84,9 @@ def test_uploads_go_through_and_hostile_ones_are_refused_by_name(open_page: Open
 
 
 def test_a_file_name_is_text_and_never_markup(open_page: Open, six: Store) -> None:
-    html = shown(upload(open_page(PAGE, six, source="Upload"), ("<img src=x onerror=alert(1)>.png", digit(3))))
+    html = shown(
+        upload(open_page(PAGE, six, source="Upload"), ("<img src=x onerror=alert(1)>.png", digit(3)))
+    )
     assert "<img src=x" not in html
 
 
@@ -141,7 +143,9 @@ def test_published_data_are_fetched_only_when_asked_to(open_page: Open, six: Sto
     assert not page.exception and "not on this machine" in said(page)
 
 
-def test_a_run_that_cannot_be_loaded_is_named_and_the_others_go_on(open_page: Open, six: Store, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_loaded_is_named_and_the_others_go_on(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
     shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
     broken = Store(tmp_path).runs()[0]
     broken.weights_file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
@@ -155,7 +159,9 @@ def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> No
     assert not page.exception and "python -m core train" in said(page)
 
 
-@pytest.mark.parametrize("parameter", ["data", "source", "metric", "runs-digits", "examples-1", "errors", "first"])
+@pytest.mark.parametrize(
+    "parameter", ["data", "source", "metric", "runs-digits", "examples-1", "errors", "first"]
+)
 def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store, parameter: str) -> None:
     page = open_page(PAGE, six, **{parameter: "../../etc/passwd"})
     assert not page.exception
@@ -168,7 +174,9 @@ def columns_of(six: Store) -> tuple[list, list[board.Column]]:
     (group,) = groups(six)
     inputs = [Input("=cmd", examples.pictures((1, 8, 8))[0]), Input("../b", examples.pictures((1, 8, 8))[1])]
     x = torch.stack([as_floats(one.pixels) for one in inputs])
-    return inputs, [board.Column.of(run, run.load(), group, rebuild(run.load(), x), False) for run in group.runs]
+    return inputs, [
+        board.Column.of(run, run.load(), group, rebuild(run.load(), x), False) for run in group.runs
+    ]
 
 
 def test_the_table_holds_every_number_and_no_formula(six: Store) -> None:
@@ -194,13 +202,20 @@ def test_a_code_larger_than_its_picture_claims_nothing(six: Store) -> None:
 
 @pytest.mark.parametrize(
     ("percentiles", "words"),
-    [((100.0, 99.95), "like nothing these models have seen"), ((99.0, 96.0), "unusual"), ((100.0, 50.0), ""), ((None,), "")],
+    [
+        ((100.0, 99.95), "like nothing these models have seen"),
+        ((99.0, 96.0), "unusual"),
+        ((100.0, 50.0), ""),
+        ((None,), ""),
+    ],
 )
 def test_the_badge_speaks_only_where_every_model_agrees(percentiles: tuple, words: str) -> None:
     from core.evaluation import Rebuilt, Scores
     from ui.inputs import Input
 
     flat = np.zeros((1, 8, 8), np.uint8)
-    row = [Rebuilt(flat, np.zeros((8, 8)), Scores(0.1, 6.4, 10.0, 0.1), percentile) for percentile in percentiles]
+    row = [
+        Rebuilt(flat, np.zeros((8, 8)), Scores(0.1, 6.4, 10.0, 0.1), percentile) for percentile in percentiles
+    ]
     badge = "".join(board.notes(Input("one", flat), row)).replace("<small><b>one</b></small>", "")
     assert words in badge and bool(badge) == bool(words)

@@ -36,11 +36,19 @@ def checked(strokes: Any) -> Strokes:
     """Keep of what a browser sent only what can be drawn: points in the unit square, not too many."""
     if not isinstance(strokes, list):
         return ()
-    kept = (tuple(filter(None, map(point, stroke[:MAX_POINTS]))) for stroke in strokes[:MAX_STROKES] if isinstance(stroke, list))
+    kept = (
+        tuple(filter(None, map(point, stroke[:MAX_POINTS])))
+        for stroke in strokes[:MAX_STROKES]
+        if isinstance(stroke, list)
+    )
     return tuple(stroke for stroke in kept if stroke)
 
 
 def point(value: Any) -> tuple[float, float] | None:
-    if isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) and math.isfinite(v) for v in value):
+    if (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(type(v) in (int, float) and math.isfinite(v) for v in value)
+    ):
         return min(1.0, max(0.0, float(value[0]))), min(1.0, max(0.0, float(value[1])))
     return None

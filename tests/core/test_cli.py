@@ -1,0 +1,470 @@
+"""The command line: `python -m core <verb>`, in this process where only words matter, in one of its own where signals do."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import evaluation
+from core.__main__ import Stop, main
+from core.data import load
+from core.families import FAMILIES
+from core.store import Run, Store
+from tests.core.killed import MOMENTS
+from tests.serving import ROOT
+
+SMALL = ["--set", "net=mlp", "hidden=16", "latent_dim=8"]
+DIGITS = ["train", "--family", "vanilla", "--dataset", "digits", "--threads", "1", *SMALL]
+posix = pytest.mark.skipif(os.name != "posix", reason="this system has no signals to speak of")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A completed run that no test may change."""
+    root = tmp_path_factory.mktemp("made")
+    assert main(["--store", str(root), *DIGITS, "--epochs", "1", "--name", "Mine"]) == 0
+    (run,) = Store(root).runs()
+    return run
+
+
+@pytest.fixture
+def root(made: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The store of `made`, as BOTTLENECK_STORE names it."""
+    monkeypatch.setenv("BOTTLENECK_STORE", str(made.folder.parent))
+    return made.folder.parent
+
+
+@pytest.fixture
+def own(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A copy of `made` in a store of its own."""
+    monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path / "store"))
+    return Run.open(shutil.copytree(made.folder, tmp_path / "store" / made.id))
+
+
+class Terminal:
+    """Runs a command line and tells what came of it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *words: object) -> str:
+        """Its stdout; it has to succeed."""
+        self.capsys.readouterr()
+        assert main([str(word) for word in words]) == 0
+        return self.capsys.readouterr().out
+
+    def json(self, *words: object) -> Any:
+        def refuse(constant: str) -> None:
+            raise AssertionError(f"{constant} is no JSON")
+
+        return json.loads(self(*words, "--json"), parse_constant=refuse)
+
+    def refused(self, *words: object) -> str:
+        """Its one line on stderr; it has to be refused."""
+        self.capsys.readouterr()
+        assert main([str(word) for word in words]) == 2
+        out, err = self.capsys.readouterr()
+        assert out == "" and err.startswith("error: ") and err.count("\n") == 1
+        return err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+# --- what there is ----------------------------------------------------------------------------------------------
+
+
+def test_families_and_datasets_are_listed(run: Terminal) -> None:
+    assert [one["key"] for one in run.json("families")] == [family.key for family in FAMILIES]
+    assert all(one["title"] and one["paper"] for one in run.json("families"))
+    assert [one["name"] for one in run.json("datasets")][:2] == ["digits", "photos"]
+    header, first, *_ = run("datasets").splitlines()
+    assert header.split() == ["name", "title", "shape", "local", "licence"] and first.startswith("digits")
+
+
+def test_runs_are_listed_the_damaged_ones_with_their_reason(run: Terminal, own: Run) -> None:
+    (own.folder.parent / "empty").mkdir()
+    sound, damaged = run.json("runs")
+    assert (sound["id"], sound["family"], sound["dataset"], sound["status"]) == (
+        own.id,
+        "vanilla",
+        "digits",
+        "completed",
+    )
+    assert (damaged["id"], damaged["status"]) == ("empty", "damaged") and "no run.json" in damaged["reason"]
+    assert [line.split()[0] for line in run("runs").splitlines()] == ["id", own.id, "empty"]
+
+
+def test_a_run_is_shown_with_its_history(run: Terminal, made: Run, root: Path) -> None:
+    shown = run.json("show", made.id)
+    assert (shown["id"], shown["name"], shown["config"]["latent_dim"]) == (made.id, "Mine", 8)
+    assert [epoch["epoch"] for epoch in shown["epochs"]] == [1]
+    assert "epoch    1  mse 0." in run("show", made.id)
+
+
+def test_text_from_a_run_reaches_no_terminal_unwashed(run: Terminal, own: Run) -> None:
+    record = json.loads((own.folder / "run.json").read_text()) | {"name": "\x1b[2Jgone", "device": "\x1b[2J"}
+    (own.folder / "run.json").write_text(json.dumps(record))
+    (own.folder.parent / "evil\x1b[2J\n").mkdir()
+    assert "\x1b" not in run("runs") + run("show", own.id) + run.refused("show", "evil\x1b[2J\n")
+
+
+def test_the_store_may_be_named_before_the_verb_after_it_or_around_it(
+    run: Terminal, made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path))
+    there = made.folder.parent
+    assert run.json("runs") == []
+    assert run.json("--store", there, "runs") == run.json("runs", "--store", there) != []
+    monkeypatch.setenv("BOTTLENECK_STORE", str(there))
+    assert len(run.json("runs")) == 1 and run.json("runs", "--store", tmp_path) == []
+
+
+# --- using runs -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_evaluated_on_its_test_pictures(run: Terminal, made: Run, root: Path) -> None:
+    numbers = run.json("evaluate", made.id)
+    assert (
+        numbers["n"] == 300
+        and 0 < numbers["mse"] < 0.2
+        and numbers["sse"] == pytest.approx(64 * numbers["mse"])
+    )
+    assert 5 < numbers["psnr"] < 30 and 0 < numbers["ssim"] < 1
+    assert numbers == pytest.approx(made.record.metrics["test"])
+    assert f"mse {numbers['mse']:.4g}" in run("evaluate", made.id)
+
+
+def test_an_infinite_number_is_a_text_in_json(
+    run: Terminal, made: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "evaluate", lambda *_: {"psnr": float("inf"), "mse": 0.0})
+    assert run.json("evaluate", made.id) == {"psnr": "inf", "mse": 0.0}
+    assert run("evaluate", made.id) == "psnr inf  mse 0\n"
+
+
+def test_pictures_go_through_several_runs_into_a_folder(run: Terminal, own: Run, tmp_path: Path) -> None:
+    shutil.copytree(own.folder, own.folder.with_name("twin"))
+    for name, size in (("a.png", (40, 30)), ("b.jpg", (8, 8))):
+        Image.new("RGB", size, (200, 10, 10)).save(tmp_path / name)
+    out = tmp_path / "deep" / "out"
+    told = run(
+        "reconstruct", own.id, "twin", "--images", tmp_path / "a.png", tmp_path / "b.jpg", "--out", out
+    )
+    assert told == f"{out / 'metrics.json'}\n"
+    table = json.loads((out / "metrics.json").read_text())
+    assert [(row["image"], row["run"]) for row in table] == [
+        (i, r) for i in ("a.png", "b.jpg") for r in (own.id, "twin")
+    ]
+    assert {row["file"] for row in table} | {"metrics.json"} == {path.name for path in out.iterdir()}
+    for row in table:
+        assert row["mse"] > 0 and row["sse"] == pytest.approx(64 * row["mse"])
+        with Image.open(out / row["file"]) as picture:
+            assert (picture.size, picture.mode) == ((8, 8), "L")
+
+
+def test_samples_fill_a_grid_and_depend_on_the_seed_alone(
+    run: Terminal, made: Run, root: Path, tmp_path: Path
+) -> None:
+    grids = []
+    for seed in (0, 0, 1):
+        run("sample", made.id, "-n", 9, "--seed", seed, "--out", tmp_path / "grid.png")
+        grids.append(np.asarray(Image.open(tmp_path / "grid.png")))
+    assert grids[0].shape == (24, 24)
+    assert np.array_equal(grids[0], grids[1]) and not np.array_equal(grids[0], grids[2])
+
+
+def test_codes_are_those_of_the_split_in_its_order(
+    run: Terminal, made: Run, root: Path, tmp_path: Path
+) -> None:
+    run("codes", made.id, "--dataset", "digits", "--split", "validation", "--out", tmp_path / "codes.npz")
+    expected = evaluation.codes(made.load(), load("digits").validation)
+    with np.load(tmp_path / "codes.npz") as archive:
+        assert archive["codes"].shape == (200, 8)
+        np.testing.assert_array_equal(archive["codes"], expected.codes)
+        np.testing.assert_array_equal(archive["labels"], load("digits").validation.labels)
+
+
+# --- what cannot be done ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("", "the following arguments are required: VERB"),
+        ("dance", "invalid choice: 'dance'"),
+        ("train", "train needs --family and --dataset, or --resume RUN"),
+        ("train --family vanilla", "train needs --family and --dataset"),
+        ("train --family transformer --dataset digits", "no family 'transformer'; there are vanilla"),
+        ("train --family vanilla --dataset emnist", "There is no dataset “emnist”. Choose one of digits"),
+        ("train --family vanilla --dataset folder:nowhere", "There is no folder “nowhere”"),
+        (
+            "train --family vanilla --dataset digits --epochs 0",
+            "epochs takes a whole number from 1 to 100000, not 0",
+        ),
+        (
+            "train --family vanilla --dataset digits --epochs 1.5",
+            "argument --epochs: invalid int value: '1.5'",
+        ),
+        ("train --family vanilla --dataset digits --epochs 1 --seconds 9", "not allowed with argument"),
+        ("train --family vanilla --dataset digits --seconds nan", "seconds takes a number from 1"),
+        ("train --family vanilla --dataset digits --batch-size 1", "batch-size takes a whole number from 2"),
+        ("train --family vanilla --dataset digits --device tpu", "no device 'tpu' here; there is"),
+        (
+            "train --family vanilla --dataset digits --set wings=2",
+            "'wings=2' is not name=value with a name of latent_dim",
+        ),
+        ("train --family vanilla --dataset digits --set lr=fast", "lr takes float, not 'fast'"),
+        (
+            "train --family vanilla --dataset digits --set net=mlp hidden=60000,60000",
+            "its weights would take 27",
+        ),
+        ("train --resume nobody", "There is no run 'nobody'"),
+        ("train --resume {id}", "has completed: there is nothing to resume"),
+        ("train --resume {id} --epochs 9", "a resumed run goes on as it began: leave out --epochs"),
+        ("train --resume {id} --set lr=1", "leave out --set"),
+        ("show ../{id}", "There is no run '../{id}'"),
+        ("show {root}/{id}", "There is no run"),
+        ("evaluate ..", "There is no run '..'"),
+        ("codes {id} --dataset photos --out x.npz", "sees pictures of (1, 8, 8), photos has (3, 32, 32)"),
+        ("codes {id} --split dev --out x.npz", "invalid choice: 'dev'"),
+        ("codes {id} --out {root}", "cannot be written: Is a directory"),
+        ("sample {id} -n 0 --out x.png", "-n lies between 1 and 10000, not 0"),
+        ("sample {id} --seed 99999999999 --out x.png", "--seed lies between 0 and 2147483647"),
+        ("sample {id} --out {root}/{id}/run.json/x.png", "run.json/x.png cannot be written: "),
+        (
+            "reconstruct {id} --images nowhere.png --out x",
+            "nowhere.png cannot be read: No such file or directory",
+        ),
+        ("reconstruct {id} --images {root} --out x", "is no file"),
+        ("reconstruct {id} --images {root}/{id}/run.json --out x", "is no PNG, JPEG"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    run: Terminal,
+    made: Run,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {"id": made.id, "root": root}
+    assert complaint.format(**names) in run.refused(*(word.format(**names) for word in words.split()))
+    assert list(tmp_path.iterdir()) == [] and [path.name for path in root.iterdir()] == [made.id]
+
+
+def test_a_store_that_cannot_be_written_is_named(run: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "file cannot be written: " in run.refused("--store", tmp_path / "file", *DIGITS)
+
+
+# --- training ---------------------------------------------------------------------------------------------------
+
+
+def test_the_last_line_of_train_is_the_run_which_is_completed_and_scored(
+    made: Run, run: Terminal, tmp_path: Path
+) -> None:
+    told = run("--store", tmp_path, *DIGITS, "--epochs", 1, "--name", "Mine")
+    (again,) = Store(tmp_path).runs()
+    assert told == f"{again.id}\n"
+    assert (again.status, again.record.plan["epochs"], again.record.name) == ("completed", 1, "Mine")
+    assert again.record.metrics["test"] == made.record.metrics["test"]  # the same seed
+    codes = again.codes()
+    assert codes is not None and codes.codes.shape == (300, 8)
+
+
+def test_options_that_are_left_out_take_their_defaults(
+    run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stop, "__call__", lambda self: True)
+    run("--store", tmp_path, "train", "--family", "vae", "--dataset", "digits", *SMALL)
+    (stopped,) = Store(tmp_path).runs()
+    plan = stopped.record.plan
+    assert (plan["epochs"], plan["seconds"], plan["seed"], stopped.status) == (20, None, 0, "stopped")
+
+
+def test_a_run_on_a_folder_goes_on_from_anywhere_unless_its_pictures_have_changed(
+    run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pics"
+    folder.mkdir()
+    for shade in range(12):
+        Image.new("L", (9, 9), 20 * shade).save(folder / f"{shade}.png")
+    monkeypatch.delenv("BOTTLENECK_DATA", raising=False)
+    monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Stop, "__call__", lambda self: True)
+        run("train", "--family", "vanilla", "--dataset", "folder:pics@8", "--epochs", 1, *SMALL)
+    (stopped,) = Store().runs()
+    monkeypatch.chdir("/")
+    Image.new("L", (9, 9), 250).save(folder / "new.png")
+    assert "no longer holds the pictures that" in run.refused("train", "--resume", stopped.id)
+    (folder / "new.png").unlink()
+    run("train", "--resume", stopped.id)
+    assert Store().run(stopped.id).status == "completed"
+
+
+# --- signals ----------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_a_signal_ends_what_has_nothing_to_keep_and_asks_a_training_to_stop() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Stop() as stop:
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(signal.SIGTERM)
+        assert left.value.code == 0 and not stop()
+        stop.at_once = False
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+            signal.raise_signal(number)
+            assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@posix
+def test_a_signal_that_was_to_be_ignored_still_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Stop():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def started(root: Path, *words: str, code: str = "") -> subprocess.Popen[str]:
+    command = (
+        ["-c", f"{code}\nimport sys; from core.__main__ import main; sys.exit(main())"]
+        if code
+        else ["-m", "core"]
+    )
+    return subprocess.Popen(
+        [sys.executable, *command, "--store", str(root), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_torch_is_imported_ends_quietly_and_leaves_no_run(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    code = (
+        "import os, sys\n"
+        "class Signal:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        name == 'torch' and os.kill(os.getpid(), {number})\n"
+        "sys.meta_path.insert(0, Signal())\n"
+    )
+    process = started(tmp_path, *DIGITS, code=code)
+    assert process.communicate(timeout=60) == ("", "") and process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_a_signal_in_training_keeps_the_weights_and_the_way_on(tmp_path: Path) -> None:
+    process = started(tmp_path, *DIGITS, "--epochs", "100000")
+    assert process.stderr is not None
+    while not process.stderr.readline().startswith("epoch"):
+        assert process.poll() is None
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    (stopped,) = Store(tmp_path).runs()
+    assert process.returncode == 0 and out == f"{stopped.id}\n" and "Traceback" not in err
+    assert f"stopped; `python -m core train --resume {stopped.id}` goes on" in err
+    assert stopped.status == "stopped" and stopped.checkpoint_file.exists()
+    assert stopped.load().mixture.fitted
+
+
+@posix
+def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+    process = started(tmp_path, "datasets")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process.stderr as stderr:
+        assert (process.wait(timeout=60), stderr.read()) == (0, "")
+
+
+class Deaf(io.StringIO):
+    """A stderr whose reader has left."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_training_goes_on_when_nobody_reads_its_progress(
+    run: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Deaf())
+    run("--store", tmp_path, *DIGITS, "--epochs", 1)
+    (completed,) = Store(tmp_path).runs()
+    assert completed.status == "completed"
+
+
+def test_bad_input_ends_a_process_with_two_and_no_traceback(tmp_path: Path) -> None:
+    process = started(tmp_path, "dance")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("error: argument VERB: invalid choice: 'dance'") and err.count("\n") == 1
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------------
+
+Outcome = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """What `tests.core.killed` did, by family and moment."""
+    root = tmp_path_factory.mktemp("killed")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # no threads: it forks
+    command = [sys.executable, "-m", "tests.core.killed", str(root)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return root, {(row["family"], row["moment"]): row for row in rows}
+
+
+@posix
+@pytest.mark.parametrize("moment", [moment.__name__ for moment in MOMENTS])
+@pytest.mark.parametrize("family", [family.key for family in FAMILIES])
+def test_a_killed_run_goes_on_to_the_history_of_one_that_was_not(
+    killed: tuple[Path, Outcome], family: str, moment: str
+) -> None:
+    root, outcomes = killed
+    outcome, whole = outcomes[family, moment], outcomes[family, "never"]
+    assert (outcome["ended"], outcome["resumed"], whole["ended"]) == (-signal.SIGKILL, 0, 0)
+    run = Run.open(root / f"{family}-{moment}" / outcome["id"])
+    expected = Run.open(root / f"{family}-never" / whole["id"])
+    assert run.status == "completed"
+    assert without_clock(run) == without_clock(expected) != []
+    assert run.weights_file.read_bytes() == expected.weights_file.read_bytes()
+    assert run.preview_epochs() == expected.preview_epochs() == [1, 2]
+    assert run.record.metrics == expected.record.metrics
+
+
+def without_clock(run: Run) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    return [
+        {k: v for k, v in record.items() if k not in ("seconds", "images_per_second")} for record in records
+    ]

@@ -9,7 +9,7 @@
 Many units, few of them at work for any one picture: each comes to stand for something. k starts larger and falls, so that
 units which lose at first still get a gradient (ibid., sec. 4.2). With `net="tied"` the penalties are the published ones. A
 deep decoder is normalised and makes good for codes that are merely small, so there both are taken relative to the scale
-of the codes: ||z||_1 to their root mean square, and the activity of a unit as (E z)^2 / E z^2.
+of the codes: ||z||_1 to ||z||_2, and the activity of a unit as (E z)^2 / E z^2.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import signal
@@ -434,4 +435,7 @@ def answer(options: argparse.Namespace, rows: Iterable[dict[str, Any]], columns:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        gc.freeze()  # else Python looks through all of torch once more before it ends, for a second or two

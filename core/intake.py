@@ -91,8 +91,8 @@ def read(data: bytes, name: str, background: tuple[int, int, int] = (255, 255, 2
 def clean_name(name: str) -> str:
     """The last part of a path, at most `MAX_NAME` long, without control or direction-changing characters."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    visible = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()
-    return visible[:MAX_NAME] or "picture"
+    visible = "".join(c for c in last if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(visible.split())[:MAX_NAME].strip() or "picture"
 
 
 def to_shape(

@@ -228,6 +228,7 @@ class Run:
 
     # --- the model ---
 
+    @torch.inference_mode(False)  # weights made within it could never be differentiated through
     def load(self, device: str | torch.device = "cpu") -> Autoencoder:
         """The model with its weights, ready for use. Raises StoreError where they are missing or do not fit."""
         try:

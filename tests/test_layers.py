@@ -60,3 +60,49 @@ def test_a_family_knows_no_other_family() -> None:
             for one in imported(file)
             if one.startswith("core.families.") and one.split(".")[2] in families
         ]
+
+
+def test_the_loop_knows_no_family_no_disk_and_no_screen() -> None:
+    ours = {
+        ".".join(one.split(".")[:2])
+        for one in imported(ROOT / "core" / "training.py")
+        if one.startswith("core.")
+    }
+    assert ours == {"core.data", "core.family", "core.pictures"}
+
+
+def test_no_two_files_of_core_lean_on_each_other() -> None:
+    files = {f"core.{file.stem}": file for file in (ROOT / "core").glob("*.py")}
+    leans = {name: {one for one in files if one in modules_of(file)} - {name} for name, file in files.items()}
+    while free := [name for name, on in leans.items() if not on & leans.keys()]:
+        for name in free:
+            del leans[name]
+    assert leans == {}
+
+
+def modules_of(file: Path) -> set[str]:
+    """Modules of core that `file` imports, however deep inside a function."""
+    return {".".join(one.split(".")[:2]) for one in imported(file)}
+
+
+UNPICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_nothing_is_ever_unpickled(file: Path) -> None:
+    assert not UNPICKLERS & {one.split(".")[0] for one in imported(file)}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            assert ast.unparse(node) not in ("torch.load", "torch.save", "torch.jit.load")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+            assert "allow_pickle=False" in map(ast.unparse, node.keywords)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_what_a_server_must_not_load_is_imported_in_functions_only(file: Path) -> None:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = (
+                [alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)]
+            )
+            assert not {"llvmlite", "numba", "pynndescent", "umap"} & {name.split(".")[0] for name in names}

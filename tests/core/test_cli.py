@@ -22,8 +22,8 @@ from core.data import load
 from core.families import FAMILIES
 from core.store import Run, Store
 from tests.core.killed import MOMENTS
-from tests.serving import ROOT
 
+ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "net=mlp", "hidden=16", "latent_dim=8"]
 DIGITS = ["train", "--family", "vanilla", "--dataset", "digits", "--threads", "1", *SMALL]
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no signals to speak of")

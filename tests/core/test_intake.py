@@ -345,7 +345,7 @@ def test_random_bytes_are_refused(body: bytes, signature: bytes) -> None:
     [
         ("../../x.png", "x.png"),
         ("C:\\Users\\me\\x.png", "x.png"),
-        ("a\x00b\nc\x1b[31m.png", "abc[31m.png"),
+        ("a\x00b\nc\x1b[31m.png", "ab c[31m.png"),
         ("cod\u202egnp.exe", "codgnp.exe"),
         ("bad\udcff.png", "bad.png"),
         ("Größe 大.png", "Größe 大.png"),
@@ -364,9 +364,7 @@ def test_names_become_short_plain_text(name: str, shown: str) -> None:
 def test_any_name_can_be_shown(name: str) -> None:
     shown = clean_name(name)
     assert 0 < len(shown) <= intake.MAX_NAME
-    assert (
-        "/" not in shown and "\\" not in shown and shown.isprintable() | (" " in shown) | ("\u00a0" in shown)
-    )
+    assert "/" not in shown and "\\" not in shown and shown.isprintable()
     shown.encode("utf-8")
 
 

@@ -613,6 +613,14 @@ def test_loading_a_model_imports_nothing_that_takes_seconds(finished: Run) -> No
     assert done.stdout.strip() == "set()"
 
 
+def test_a_model_loaded_in_inference_mode_can_be_differentiated_through(run: Run) -> None:
+    with torch.inference_mode():
+        model = run.load()
+    code = torch.zeros(1, model.config.latent_dim, requires_grad=True)
+    model.decode(code).sum().backward()
+    assert code.grad is not None and code.grad.any()
+
+
 def test_a_loaded_model_does_not_depend_on_its_file_any_more(run: Run) -> None:
     model = run.load()
     expected = {name: value.clone() for name, value in model.state_dict().items()}

@@ -73,7 +73,7 @@ def test_the_loop_knows_no_family_no_disk_and_no_screen() -> None:
 
 def test_no_two_files_of_core_lean_on_each_other() -> None:
     files = {f"core.{file.stem}": file for file in (ROOT / "core").glob("*.py")}
-    leans = {name: {one for one in files if one in modules_of(file)} - {name} for name, file in files.items()}
+    leans = {name: (modules_of(file) & files.keys()) - {name} for name, file in files.items()}
     while free := [name for name, on in leans.items() if not on & leans.keys()]:
         for name in free:
             del leans[name]

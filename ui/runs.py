@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import streamlit as st
 
 from core.family import Autoencoder
-from core.store import Codes, Run, Store, StoreError
+from core.store import Codes, Run, StoreError
 
 
 @dataclass(frozen=True)
@@ -26,22 +27,22 @@ class Group:
         return tuple(run for run in self.runs if run in latest.values())
 
 
-def groups(store: Store) -> list[Group]:
-    """Runs with weights by dataset and shape, the groups with most families first."""
+def groups(runs: Iterable[Run]) -> list[Group]:
+    """Those with weights, by dataset and shape, the groups with most families first."""
     from core.families import FAMILIES
 
     order = {family.key: place for place, family in enumerate(FAMILIES)}
     found: dict[tuple[str, tuple[int, int, int]], list[Run]] = {}
-    for run in store.runs():
+    for run in runs:
         if run.has_weights:
             found.setdefault((run.record.dataset["name"], run.record.shape), []).append(run)
     result = []
-    for (name, shape), runs in found.items():
+    for (name, shape), members in found.items():
         channels, height, width = shape
-        title = f"{runs[0].record.dataset.get('title', name)} · {width}×{height} {'gray' if channels == 1 else 'colour'}"
+        title = f"{members[0].record.dataset.get('title', name)} · {width}×{height} {'gray' if channels == 1 else 'colour'}"
         same_name = sum(other == name for other, _ in found) > 1
         key = f"{name}-{channels}x{height}x{width}" if same_name else name
-        ordered = sorted(runs, key=lambda run: (order[run.record.family], run.record.created))
+        ordered = sorted(members, key=lambda run: (order[run.record.family], run.record.created))
         result.append(Group(key, title, shape, tuple(ordered)))
     return sorted(
         result,

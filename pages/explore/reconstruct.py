@@ -9,7 +9,7 @@ from core.evaluation import rebuild
 from core.family import Autoencoder
 from core.pictures import as_floats
 from core.sampling import refine
-from core.store import Run, Store, StoreError
+from core.store import Damaged, Run, Store, StoreError
 from ui import board, inputs, runs, work
 
 REFINEMENTS = 200  # steps of descent
@@ -18,7 +18,15 @@ REFINEMENTS = 200  # steps of descent
 def main() -> None:
     st.title("What does each model keep?")
     st.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
-    groups = runs.groups(Store())
+    try:
+        found = Store().list()
+    except StoreError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return
+    left_out = sum(isinstance(run, Damaged) for run in found)
+    if left_out:
+        st.caption(f"{left_out} damaged: left out here. `python -m core runs` says why.")
+    groups = runs.groups([run for run in found if isinstance(run, Run)])
     if not groups:
         st.info(
             "There are no trained models yet. `python -m core train --family vanilla --dataset digits` trains the first."

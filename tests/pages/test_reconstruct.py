@@ -154,6 +154,20 @@ def test_a_run_that_cannot_be_loaded_is_named_and_the_others_go_on(
     assert broken.id in said(page) and "GAN" in shown(page)
 
 
+def test_damaged_runs_are_counted_and_left_out(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    (Store(tmp_path).runs()[0].folder / "run.json").write_bytes(b"\x80\x04K\x01.")
+    page = open_page(PAGE, Store(tmp_path))
+    assert not page.exception
+    assert any("1 damaged" in text.value for text in page.caption) and "GAN" in shown(page)
+
+
+def test_a_store_that_is_no_folder_is_said(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    page = open_page(PAGE, Store(tmp_path / "file"))
+    assert not page.exception and "cannot be read" in page.error[0].value
+
+
 def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> None:
     page = open_page(PAGE, Store(tmp_path / "nothing"))
     assert not page.exception and "python -m core train" in said(page)
@@ -171,7 +185,7 @@ def columns_of(six: Store) -> tuple[list, list[board.Column]]:
     from ui.inputs import Input
     from ui.runs import groups
 
-    (group,) = groups(six)
+    (group,) = groups(six.runs())
     inputs = [Input("=cmd", examples.pictures((1, 8, 8))[0]), Input("../b", examples.pictures((1, 8, 8))[1])]
     x = torch.stack([as_floats(one.pixels) for one in inputs])
     return inputs, [

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +348,14 @@ def test_a_signal_that_was_to_be_ignored_still_is(monkeypatch: pytest.MonkeyPatc
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """Tests started in the background may have SIGINT ignored, and their children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def started(root: Path, *words: str, code: str = "") -> subprocess.Popen[str]:

@@ -15,6 +15,7 @@ from ui.components.pad import Strokes, pad
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
 MOST = 24  # pictures at a time
+WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +97,7 @@ def uploads(shape: Shape, arrived: Callable[[], None]) -> list[Input]:
 def uploaded() -> list[intake.Picture]:
     """What lies in the uploader, as far as it can be read."""
     outcomes = (
-        _read(file.getvalue(), file.name, (255, 255, 255))
-        for file in st.session_state.get("uploads", [])[:MOST]
+        _read(file.getvalue(), file.name, WHITE) for file in st.session_state.get("uploads", [])[:MOST]
     )
     return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
 
@@ -120,22 +120,22 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
     if any("transparen" in note for picture in pictures for note in picture.notes):
         colour = ground.color_picker("What lies behind transparent parts", "#ffffff", key="ground")
         rgb = tuple(bytes.fromhex(colour.lstrip("#")))
-        pictures = [picture for file in files if (picture := received(*file, background=rgb)) is not None]
+        outcomes = (_read(*file, rgb) for file in files)
+        pictures = [picture for picture in outcomes if isinstance(picture, intake.Picture)]
     invert = centre = False
     if shape[0] == 1 and any(intake.looks_dark_on_light(picture) for picture in pictures):
         st.info(
             "This looks like dark ink on light paper. The gray models here saw light ink on dark.",
             icon=":material/invert_colors:",
         )
-        left, right = st.columns(2)
-        invert = left.toggle("Invert dark-on-light pictures", key="invert", bind="query-params")
-        centre = right.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
+        invert = st.toggle("Invert dark-on-light pictures", key="invert", bind="query-params")
+        centre = st.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
     return [as_input(picture, shape, crop.lower(), invert, centre) for picture in pictures]
 
 
-def received(data: bytes, name: str, background: tuple[int, ...] = (255, 255, 255)) -> intake.Picture | None:
+def received(data: bytes, name: str) -> intake.Picture | None:
     """The picture in a file, or None and a message that says what is wrong with it."""
-    outcome = _read(data, name, background)
+    outcome = _read(data, name, WHITE)
     if isinstance(outcome, str):
         st.warning(outcome, icon=":material/block:")
         return None

@@ -21,6 +21,7 @@ import safetensors.torch
 import torch
 
 from core import files, store
+from core import training as loop
 from core.codes import Codes, packed, unpacked
 from core.families import FAMILIES, family
 from core.family import Autoencoder
@@ -63,12 +64,13 @@ def run(finished: Run, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> Run:
-    """A run whose consumer left after its first epoch."""
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose consumer left after the third of its four steps, one epoch and a half."""
+    monkeypatch.setattr(loop, "READ_EVERY", -1.0)
     run = new(tmp_path / "store")
     training = run.begin(CPU)
     for event in run.record_events(train(training, DATA), training):
-        if isinstance(event, EpochEnded):
+        if isinstance(event, Stepped) and event.step == 3:
             break
     return run
 
@@ -196,6 +198,7 @@ def test_a_stopped_run_has_weights_and_goes_on_to_the_history_of_one_that_was_no
 def test_a_consumer_that_leaves_keeps_the_weights_of_that_moment(interrupted: Run, finished: Run) -> None:
     assert Run.open(interrupted.folder).status == "interrupted"
     assert interrupted.has_weights and interrupted.load()
+    assert interrupted.resume(CPU, DATA).step == 3
     assert [record["epoch"] for record in interrupted.metrics()] == [1]
     follow(interrupted, interrupted.resume(CPU, DATA))
     assert numbers(interrupted) == numbers(finished)

@@ -189,6 +189,13 @@ def test_validation_weighs_every_picture_alike(monkeypatch: pytest.MonkeyPatch) 
     assert loop.validate(model, DATA.validation, 0) == pytest.approx(whole, rel=1e-5)
 
 
+def test_validation_is_cut_short_by_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, answers = tiny().model, iter([False, True])
+    monkeypatch.setattr(loop, "VALIDATION_BATCH", 8)
+    short = loop.validate(model, DATA.validation, 0, lambda: next(answers))
+    assert short == loop.validate(model, Split(DATA.validation.images[:8], None), 0)
+
+
 def test_previews_come_evenly_over_the_run_and_show_the_same_pictures() -> None:
     events = [event for event in train(tiny(epochs=8, previews=4), DATA) if isinstance(event, EpochEnded)]
     shown = [event.previews for event in events if event.previews]

@@ -83,6 +83,20 @@ def test_uploads_go_through_and_hostile_ones_are_refused_by_name(open_page: Open
         assert name in said(page) and f"<b>{name}</b>" not in html
 
 
+def test_what_lies_behind_transparency_can_be_chosen_and_refusals_are_said_once(
+    open_page: Open, six: Store
+) -> None:
+    clear = io.BytesIO()
+    Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(clear, "PNG")
+    files = (("clear.png", clear.getvalue()), ("note.png", b"this is not a picture"))
+    page = upload(open_page(PAGE, six, source="Upload"), *files)
+    assert len(page.warning) == 1
+    white, black = (picture(np.full((1, 8, 8), value, np.uint8), "clear.png") for value in (255, 0))
+    assert white in shown(page)
+    page.color_picker(key="ground").set_value("#000000").run()
+    assert black in shown(page) and len(page.warning) == 1
+
+
 def test_a_file_name_is_text_and_never_markup(open_page: Open, six: Store) -> None:
     html = shown(
         upload(open_page(PAGE, six, source="Upload"), ("<img src=x onerror=alert(1)>.png", digit(3)))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from core.errors import Explained, one_line
@@ -138,17 +138,17 @@ def datasets(options: argparse.Namespace) -> None:
 def runs(options: argparse.Namespace) -> None:
     from core.store import Damaged, Store
 
-    rows: list[dict[str, Any]] = []
+    rows = []
     for run in Store(options.store).list():
-        row = dict(id=run.id, family=None, dataset=None, status="damaged", name="", reason="")
         if isinstance(run, Damaged):
-            rows.append(row | {"reason": run.reason})
-        else:
-            made = run.record
-            rows.append(
-                row
-                | dict(family=made.family, dataset=made.dataset["name"], status=run.status, name=made.name)
+            made: dict[str, Any] = dict(
+                family=None, dataset=None, status="damaged", name="", reason=run.reason
             )
+            say(run.reason)
+        else:
+            told = run.record
+            made = dict(family=told.family, dataset=told.dataset["name"], status=run.status, name=told.name)
+        rows.append({"id": run.id, **made})
     answer(options, rows, ("id", "family", "dataset", "status", "name"))
 
 
@@ -193,9 +193,8 @@ def train(options: argparse.Namespace) -> None:
                 match event:
                     case EpochEnded():
                         pace = f"{event.seconds:6.0f} s  {event.images_per_second:6.0f} pictures/s"
-                        say(
-                            f"epoch {event.epoch:4}  {event.progress:4.0%}  {pace}  {terms(event.validation)}"
-                        )
+                        shown = f"{event.progress:4.0%}  {pace}  {terms(event.validation)}"
+                        say(f"epoch {event.epoch:4}  {shown}")
                     case Diverged():
                         say(f"diverged at step {event.step} ({event.player}); the last good weights are kept")
                     case Finished(reason="stopped"):
@@ -269,7 +268,7 @@ class Stop:
                 signal.signal(number, self.ask)
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -428,7 +427,10 @@ def answer(options: argparse.Namespace, rows: Iterable[dict[str, Any]], columns:
     if options.json:
         print(json_line(list(rows)))
         return
-    cells = [columns, *([one_line(str(row[name]), 100) for name in columns] for row in rows)]
+    cells = [
+        columns,
+        *(["" if row[name] is None else one_line(str(row[name]), 100) for name in columns] for row in rows),
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     for row in cells:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

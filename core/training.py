@@ -358,9 +358,7 @@ def finish(training: Training, pixels: Pixels, count: int) -> None:
     chosen = torch.randperm(len(pixels), generator=rng)[:count]
     codes = torch.cat([training.model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
     if codes.isfinite().all():
-        with threadpool_limits(
-            1, "blas"
-        ):  # on two busy cores, two threads took 30 times as long for these small matrices
+        with threadpool_limits(1, "blas"):  # two threads on two busy cores took 30 times as long
             training.model.fit(codes, rng)
 
 

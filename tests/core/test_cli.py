@@ -96,7 +96,9 @@ def test_families_and_datasets_are_listed(run: Terminal) -> None:
     assert header.split() == ["name", "title", "shape", "local", "licence"] and first.startswith("digits")
 
 
-def test_runs_are_listed_the_damaged_ones_with_their_reason(run: Terminal, own: Run) -> None:
+def test_runs_are_listed_the_damaged_ones_with_their_reason(
+    run: Terminal, own: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     (own.folder.parent / "empty").mkdir()
     sound, damaged = run.json("runs")
     assert (sound["id"], sound["family"], sound["dataset"], sound["status"]) == (
@@ -106,7 +108,11 @@ def test_runs_are_listed_the_damaged_ones_with_their_reason(run: Terminal, own: 
         "completed",
     )
     assert (damaged["id"], damaged["status"]) == ("empty", "damaged") and "no run.json" in damaged["reason"]
-    assert [line.split()[0] for line in run("runs").splitlines()] == ["id", own.id, "empty"]
+    capsys.readouterr()
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["id", own.id, "empty"]
+    assert err == "empty cannot be used: there is no run.json. Delete it, or train it again.\n"
 
 
 def test_a_run_is_shown_with_its_history(run: Terminal, made: Run, root: Path) -> None:

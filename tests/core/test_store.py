@@ -20,7 +20,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import files, store
+from core import codes, files, store
 from core import training as loop
 from core.codes import Codes, packed, unpacked
 from core.families import FAMILIES, family
@@ -709,6 +709,16 @@ def test_codes_of_other_weights_are_ignored(run: Run) -> None:
     assert found is not None and found.codes.sum() == 24
 
 
+def test_codes_beyond_all_memory_are_refused_before_anything_is_allocated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tensors = {"errors": torch.zeros(3), "values": torch.zeros(3, 2), "units": torch.zeros(3, 2)}
+    assert unpacked(tensors, 8).codes.shape == (3, 8)
+    monkeypatch.setattr(codes, "MAX_TENSOR_BYTES", 95)
+    with pytest.raises(ValueError, match="too much memory"):
+        unpacked(tensors, 8)
+
+
 @pytest.mark.parametrize(
     "tensors",
     [
@@ -719,7 +729,6 @@ def test_codes_of_other_weights_are_ignored(run: Run) -> None:
         {"errors": torch.zeros(3), "codes": torch.zeros(3, 5)},
         {"errors": torch.zeros(3), "codes": torch.zeros(3, 6), "labels": torch.zeros(2)},
         {"errors": torch.zeros(3), "values": torch.zeros(3, 2), "units": torch.full((3, 2), 6)},
-        {"errors": torch.zeros(2**27, 0), "values": torch.zeros(3, 2), "units": torch.zeros(3, 2)},
     ],
 )
 def test_codes_that_do_not_fit_are_none(run: Run, tensors: dict[str, torch.Tensor]) -> None:

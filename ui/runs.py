@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.family import Autoencoder
 from core.store import Codes, Run, StoreError
+from ui.words import data_title
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,9 @@ def groups(runs: Iterable[Run]) -> list[Group]:
             found.setdefault((run.record.dataset["name"], run.record.shape), []).append(run)
     result = []
     for (name, shape), members in found.items():
-        channels, height, width = shape
-        title = f"{members[0].record.dataset.get('title', name)} · {width}×{height} {'gray' if channels == 1 else 'colour'}"
+        title = data_title(members[0].record.dataset.get("title", name), shape)
         same_name = sum(other == name for other, _ in found) > 1
-        key = f"{name}-{channels}x{height}x{width}" if same_name else name
+        key = f"{name}-{'x'.join(map(str, shape))}" if same_name else name
         ordered = sorted(members, key=lambda run: (order[run.record.family], run.record.created))
         result.append(Group(key, title, shape, tuple(ordered)))
     return sorted(

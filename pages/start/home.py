@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import glance
 from ui import cards, shell
+from ui.words import data_title
 
 
 def main() -> None:
@@ -21,9 +22,14 @@ def main() -> None:
     left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
     with left:
         name = st.segmented_control(
-            "Trained on", list(shelves), format_func=lambda name: shelves[name].title, default=next(iter(shelves)),
-            required=True, key="data", bind="query-params",
-        )  # fmt: skip
+            "Trained on",
+            list(shelves),
+            format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
+            default=next(iter(shelves)),
+            required=True,
+            key="data",
+            bind="query-params",
+        )
     shelf = shelves[name]
     with middle:
         shown = cards.pick(shelf)

@@ -49,6 +49,15 @@ def test_from_home_to_ones_own_pictures_through_every_variant(app: Server, page:
     expect(page.get_by_text("broken.png").first).to_be_visible()
 
 
+def test_the_chosen_data_go_along_to_the_next_page(app: Server, page: Page) -> None:
+    visit(page, app.url)
+    page.get_by_text("Digits 8×8 · gray").click()
+    expect(page.get_by_text("300 test pictures")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="Try your own pictures").click()
+    expect(page.locator(BOARD)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("no compression").first).to_be_visible()  # 32 numbers for 64 pixels
+
+
 def test_pictures_can_be_taken_away(app: Server, page: Page) -> None:
     visit(page, app.url + "/reconstruct")
     expect(page.locator(BOARD)).to_be_visible(timeout=PATIENCE)

@@ -1,52 +1,88 @@
-"""Train the models in the box: `python -m benchmarks.box [DATASET-FAMILY ...]`, all of them without names.
+"""Train the models in the box: `python -m benchmarks.box [ID ...]`, all of them without names.
 
-One backbone, 32 numbers per code, one budget. A run that was interrupted goes on; a finished one is left alone.
+Runs on one dataset that differ in family alone share backbone, numbers per code and budget. A run that was interrupted goes
+on; a finished one is left alone. Emoji lie in $BOTTLENECK_DATA/emoji, where `benchmarks.emoji` writes them.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
-from core.data import load
+from core.data import Dataset, load
 from core.evaluation import summarise
 from core.families import FAMILIES, family
 from core.store import Store
 from core.training import EpochEnded, Plan, train
 
-EPOCHS = {"digits": 300, "mnist": 25}
+EMOJI = "folder:emoji@64"
+EMOJI_LICENCE = "Apache 2.0 (Google, Noto Emoji)"
+MADE_WHILE_TRAINING = (
+    "steps.jsonl",
+    "lock",
+    "previews/originals.png",
+)  # the last holds pictures of the dataset
 
 
-def make(id: str, store: Store) -> None:
+@dataclass(frozen=True)
+class Shipped:
+    id: str
+    family: str
+    dataset: str
+    epochs: int
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def data(self) -> Dataset:
+        data = load(self.dataset)
+        return replace(data, title="Emoji", licence=EMOJI_LICENCE) if self.dataset == EMOJI else data
+
+
+def all_six(dataset: str, epochs: int, seed: int = 0) -> list[Shipped]:
+    suffix = f"-seed{seed}" if seed else ""
+    return [Shipped(f"{dataset}-{one.key}{suffix}", one.key, dataset, epochs, seed) for one in FAMILIES]
+
+
+BOX = [
+    *all_six("digits", 300),
+    *(run for seed in (2, 1, 0) for run in all_six("mnist", 25, seed)),  # pages propose the youngest
+    *all_six("fashion-mnist", 25),
+    *(Shipped(f"cifar10-{key}", key, "cifar10", 25, settings={"latent_dim": 128}) for key in ("vanilla", "vae")),
+    *(Shipped(f"emoji-{key}", key, EMOJI, 300, settings={"latent_dim": 64}) for key in ("vanilla", "vae")),
+    Shipped("emoji-gan", "gan", EMOJI, 600, settings={"latent_dim": 64, "augment": True}),
+]  # fmt: skip
+
+
+def make(one: Shipped, store: Store) -> None:
     """A shipped run: trained, scored, and with its codes under shipped/."""
-    dataset, _, key = id.rpartition("-")
-    data, Family = load(dataset), family(key)
-    if id in store.folders():
-        run = store.run(id)
+    data = one.data()
+    if one.id in store.folders():
+        run = store.run(one.id)
         if run.status == "completed":
             return
         training = run.resume(torch.device("cpu"), data)
     else:
-        model = Family(Family.Config(), data.shape)
-        run = store.create(model, Plan(epochs=EPOCHS[dataset], threads=1), data)
-        run.folder = run.folder.rename(store.root / id)
+        Family = family(one.family)
+        model = Family(Family.Config(**one.settings), data.shape)
+        run = store.create(model, Plan(epochs=one.epochs, seed=one.seed, threads=1), data)
+        run.folder = run.folder.rename(store.root / one.id)
         training = run.begin(torch.device("cpu"))
     torch.set_num_threads(training.plan.threads)
     for event in run.record_events(train(training, data), training):
         if isinstance(event, EpochEnded):
-            print(
-                id,
-                event.epoch,
-                round(event.seconds),
-                {k: round(v, 4) for k, v in event.validation.items()},
-                flush=True,
-            )
+            numbers = {name: round(value, 4) for name, value in event.validation.items()}
+            print(one.id, event.epoch, round(event.seconds), numbers, flush=True)
     summarise(run, training.model, data)
     (run.folder / "cache").rename(run.folder / "shipped")
+    for name in MADE_WHILE_TRAINING:
+        (run.folder / name).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or [f"{dataset}-{one.key}" for dataset in EPOCHS for one in FAMILIES]
-    for name in names:
-        make(name, Store())
+    by_id = {one.id: one for one in BOX}
+    for id in sys.argv[1:] or by_id:
+        make(by_id[id], Store())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.files import MAX_TENSOR_BYTES
+from core.tensors import MAX_TENSOR_BYTES
 
 
 @dataclass(frozen=True)

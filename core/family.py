@@ -63,6 +63,12 @@ class Setting(NamedTuple):
             raise ValueError(f"{self.name} lies between {self.low} and {self.high}, not {value!r}")
         return value
 
+    def text(self, value: Any) -> str:
+        """What `parse` takes for `value`."""
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
     def parse(self, text: str) -> Any:
         """The value that `text` (a flag, a form) writes down."""
         try:

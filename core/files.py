@@ -1,4 +1,4 @@
-"""Files that are never seen half written, and files of others that are never trusted."""
+"""Files that are never seen half written, and files of others that are never trusted. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from core.errors import Explained
 
-MAX_TENSOR_BYTES = 2**31
 UNFINISHED = ".writing-"  # first letters of the names that files have until they are complete
 
 
@@ -70,12 +66,6 @@ def replace(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
-    write_bytes(
-        path, safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, header)
-    )
-
-
 def json_text(
     value: Any, *, indent: int | None = None, infinite: Callable[[float], Any] = lambda _: None
 ) -> str:
@@ -107,20 +97,6 @@ def read_text(path: Path, limit: int = 2**20) -> str:
     """Raises OSError or ValueError."""
     check_file(path, limit)
     return path.read_text(encoding="utf-8")
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file. Raises OSError or ValueError.
-
-    safetensors checks the header against the file before anything is allocated. Copies, because what it gives lies in the
-    file: it would change or vanish with it.
-    """
-    check_file(path, MAX_TENSOR_BYTES)
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path.name} is not a sound safetensors file ({error})") from None
 
 
 # --- locks ------------------------------------------------------------------------------------------------------

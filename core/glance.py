@@ -165,3 +165,15 @@ def finished(root: Path) -> list[Glance]:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return [glance for _, glance in sorted(found, key=lambda pair: pair[0])]
+
+
+def recorded_device(root: str | Path | None, id: str) -> str | None:
+    """Where a run was trained, or None where it cannot be told."""
+    for path in store_root(root).glob("*/run.json"):
+        if path.parent.name == id:
+            try:
+                device = json.loads(path.read_text(encoding="utf-8"))["device"]
+                return device if device in ("cpu", "cuda", "mps") else None
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                return None
+    return None

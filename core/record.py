@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,12 +15,13 @@ import torch
 from core.errors import one_line
 from core.families import family
 from core.family import Autoencoder, Config, Shape
-from core.files import MAX_TENSOR_BYTES
+from core.tensors import MAX_TENSOR_BYTES
 from core.training import Plan
 
 FORMAT = 1
 STATUSES = ("created", "running", "completed", "stopped", "diverged", "interrupted")
 MAX_NAME = 80
+MAX_TAG, MAX_TAGS = 30, 12
 MAX_WEIGHT_BYTES = MAX_TENSOR_BYTES // 4  # a checkpoint is three times as large
 
 
@@ -33,6 +34,8 @@ class Record:
     dataset: Mapping[str, Any]  # name, title, fingerprint, licence, class_names
     device: str
     name: str = ""
+    tags: tuple[str, ...] = ()
+    origin: str = ""  # the run whose weights it started from
     status: str = "created"
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     versions: Mapping[str, str] = field(
@@ -52,7 +55,16 @@ class Record:
             raise ValueError("run.json holds no object")
         if values.get("format") != FORMAT:
             raise ValueError(f"its format is {values.get('format')!r}, this version reads {FORMAT}")
-        values = {"device": "", "name": "", "created": "", "versions": {}, "metrics": {}, **values}
+        values = {
+            "device": "",
+            "name": "",
+            "tags": [],
+            "origin": "",
+            "created": "",
+            "versions": {},
+            "metrics": {},
+            **values,
+        }
         unknown, missing = sorted(set(values) - set(KINDS)), sorted(set(KINDS) - set(values))
         if unknown or missing:
             raise ValueError(
@@ -69,7 +81,8 @@ class Record:
             raise ValueError(f"its status is {values['status']!r}")
         if "name" not in values["dataset"] or not all(isinstance(name, str) for name in names):
             raise ValueError("its dataset lacks a name, or one of its classes does")
-        record = cls(**values | {"shape": tuple(shape), "name": one_line(values["name"], MAX_NAME)})
+        cleaned = {"name": one_line(values["name"], MAX_NAME), "tags": clean_tags(values["tags"])}
+        record = cls(**values | {"shape": tuple(shape)} | cleaned)
         record.settings()
         record.training_plan()
         return record
@@ -85,9 +98,30 @@ class Record:
             raise ValueError(f"unknown fields {unknown} in its plan")
         return Plan(**self.plan)
 
+    def command(self) -> list[str]:
+        """The command line that makes such a run. Raises ValueError where a setting is unknown."""
+        defaults, config, plan = type(self.settings())(), self.settings(), self.training_plan()
+        budget = ["--epochs", str(plan.epochs)] if plan.epochs else ["--seconds", str(plan.seconds)]
+        words = ["python", "-m", "core", "train", "--dataset", str(self.dataset["name"]), *budget]
+        words += ["--seed", str(plan.seed), "--batch-size", str(plan.batch_size)]
+        words += ["--threads", str(plan.threads), "--device", self.device or "auto"]
+        if self.origin:
+            return [*words, "--from", self.origin]
+        changed = [
+            one for one in config.settings() if getattr(config, one.name) != getattr(defaults, one.name)
+        ]
+        assignments = [f"{one.name}={one.text(getattr(config, one.name))}" for one in changed]
+        return [*words, "--family", self.family, *(["--set", *assignments] if assignments else [])]
+
     def outline(self) -> Autoencoder:
         """The model, without memory for its weights. Raises ValueError likewise."""
         return outline(family(self.family), self.settings(), self.shape)
+
+
+def clean_tags(tags: Iterable[Any]) -> tuple[str, ...]:
+    """Each once, in one line, and not too many."""
+    cleaned = dict.fromkeys(one_line(tag, MAX_TAG) for tag in tags if isinstance(tag, str))
+    return tuple(tag for tag in cleaned if tag)[:MAX_TAGS]
 
 
 def outline(Family: type[Autoencoder], config: Config, shape: Shape) -> Autoencoder:
@@ -106,9 +140,9 @@ def outline(Family: type[Autoencoder], config: Config, shape: Shape) -> Autoenco
 
 
 KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("family", "device", "name", "status", "created"), str),
+    **dict.fromkeys(("family", "device", "name", "origin", "status", "created"), str),
+    **dict.fromkeys(("shape", "tags"), list),
     **dict.fromkeys(("config", "plan", "dataset", "versions", "metrics"), dict),
-    "shape": list,
     "format": int,
 }
 DATASET_KINDS: Mapping[str, type] = {

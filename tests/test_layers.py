@@ -16,7 +16,14 @@ MAY_IMPORT = {
     "pages": ("ui", "core"),
     "ui": ("ui", "core"),
     "core": ("core",),
-    "core/families": ("core.family", "core.families", "core.nets", "core.objectives", "core.corruption"),
+    "core/families": (
+        "core.augmentation",
+        "core.corruption",
+        "core.families",
+        "core.family",
+        "core.nets",
+        "core.objectives",
+    ),
 }
 FILES = [
     ROOT / "app.py",

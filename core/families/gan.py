@@ -9,6 +9,8 @@
     generator   minimise  -log s(D(G(z)))   or   -D(G(z))
     encoder     minimise  E||E(G(z)) - z||^2 / dim z                   (latent regressor: Donahue et al. 2017, arXiv:1605.09782)
 
+    with augment, D(x) stands for D(T(x)) everywhere, T a random change of colour, place and cover (Zhao et al. 2020)
+
 Pictures come from the running average of the generator's weights. The encoder learns from those pictures and changes
 neither player; it gives every picture a code, so that a GAN can be asked what the others are asked.
 """
@@ -16,12 +18,14 @@ neither player; it gives every picture a code, so that a GAN can be asked what t
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from core import nets, objectives
+from core.augmentation import augment
 from core.family import Autoencoder, Loss, Player, Shape, Turn, adam, noise_like, setting
 
 R1_EVERY = 16  # steps; the penalty is scaled up by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958, app. B)
@@ -41,6 +45,9 @@ class GANConfig(nets.BackboneConfig):
         low=0.0,
         high=1000.0,
         when={"game": ("non-saturating",)},
+    )
+    augment: bool = setting(
+        False, "Show the critic altered pictures only: for data of a few thousand pictures"
     )
     averaging: float = setting(
         0.998, "Memory of the generator's running average, per step", low=0.0, high=0.9999
@@ -99,22 +106,29 @@ class GAN(Autoencoder):
         }
         return player_loss[turn.player](x, z, turn)
 
+    def judge(self, turn: Turn) -> Callable[[Tensor], Tensor]:
+        """The critic as both players meet it: (B,C,H,W) -> (B,)."""
+        if not self.config.augment:
+            return self.critic
+        return lambda x: self.critic(augment(x, turn.rng))
+
     def critic_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
         with torch.no_grad():
             fake = self.generator(z).sigmoid()
-        real_score, fake_score = self.critic(x), self.critic(fake)
+        critic = self.judge(turn)
+        real_score, fake_score = critic(x), critic(fake)
         watch = {"real_score": real_score.mean(), "fake_score": fake_score.mean()}
         if self.config.game == "wgan-gp":
-            penalty = PENALTY_WEIGHT * objectives.gradient_penalty(self.critic, x, fake, turn.rng)
+            penalty = PENALTY_WEIGHT * objectives.gradient_penalty(critic, x, fake, turn.rng)
             return Loss({"critic": fake_score.mean() - real_score.mean(), "gradient_penalty": penalty}, watch)
         minimise = {"critic": objectives.nonsaturating_critic(real_score, fake_score)}
         if turn.step % R1_EVERY == 0:
-            minimise["r1"] = R1_EVERY * self.config.gamma / 2 * objectives.r1_penalty(self.critic, x)
+            minimise["r1"] = R1_EVERY * self.config.gamma / 2 * objectives.r1_penalty(critic, x)
         return Loss(minimise, watch)
 
     def generator_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
         fake = self.generator(z).sigmoid()
-        score = self.critic(fake)
+        score = self.judge(turn)(fake)
         wasserstein = self.config.game == "wgan-gp"
         loss = -score.mean() if wasserstein else objectives.nonsaturating_generator(score)
         if torch.is_grad_enabled():

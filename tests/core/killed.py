@@ -19,7 +19,7 @@ import skimage.metrics  # noqa: F401  (here, and not in every fork)
 import sklearn.mixture  # noqa: F401
 import torch
 
-from core import evaluation, files, store, training
+from core import evaluation, files, run, training
 from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES
@@ -88,7 +88,7 @@ def fork(arguments: list[str], prepare: Callable[[], None] = lambda: None) -> in
 
 
 def only_run(root: Path) -> str:
-    (folder,) = root.iterdir()
+    (folder,) = root.glob("[!.]*")
     return folder.name
 
 
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.optim.SGD([torch.zeros(1)])  # the first one imports for seconds, which no fork should have to
     load("digits")
-    store.CHECKPOINT_EVERY = training.READ_EVERY = -1.0  # a checkpoint at every step
+    run.CHECKPOINT_EVERY = training.READ_EVERY = -1.0  # a checkpoint at every step
     training.FIT_CODES = evaluation.SSIM_PICTURES = 20  # neither enters the history
     for family in FAMILIES:
         settings = ["--set", "net=mlp", "hidden=16", "latent_dim=8", *SETTINGS.get(family.key, [])]

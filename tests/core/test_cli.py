@@ -18,9 +18,10 @@ import pytest
 from PIL import Image
 
 from core import evaluation
-from core.__main__ import Stop, main
+from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES
+from core.jobs import Jobs, Stop
 from core.store import Run, Store
 from tests.core.killed import MOMENTS
 
@@ -272,7 +273,8 @@ def test_what_cannot_be_done_is_said_in_one_line(
     monkeypatch.chdir(tmp_path)
     names = {"id": made.id, "root": root}
     assert complaint.format(**names) in run.refused(*(word.format(**names) for word in words.split()))
-    assert list(tmp_path.iterdir()) == [] and [path.name for path in root.iterdir()] == [made.id]
+    assert list(tmp_path.iterdir()) == [] and [run.id for run in Store(root).list()] == [made.id]
+    assert Jobs(root).folders() == []
 
 
 def test_a_store_that_cannot_be_written_is_named(run: Terminal, tmp_path: Path) -> None:
@@ -336,7 +338,9 @@ def test_a_signal_ends_what_has_nothing_to_keep_and_asks_a_training_to_stop() ->
     with Stop() as stop:
         with pytest.raises(SystemExit) as left:
             signal.raise_signal(signal.SIGTERM)
-        assert left.value.code == 0 and not stop()
+        assert left.value.code == 0
+    with Stop() as stop:
+        assert not stop()
         stop.at_once = False
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
             signal.raise_signal(number)
@@ -393,7 +397,7 @@ def test_a_signal_while_torch_is_imported_ends_quietly_and_leaves_no_run(
     )
     process = started(tmp_path, *DIGITS, code=code)
     assert process.communicate(timeout=60) == ("", "") and process.returncode == 0
-    assert list(tmp_path.iterdir()) == []
+    assert Store(tmp_path).list() == [] and Jobs(tmp_path).folders() == []
 
 
 @posix

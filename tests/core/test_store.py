@@ -20,13 +20,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import codes, files, store
+from core import codes, files
+from core import run as runs
 from core import training as loop
 from core.codes import Codes, packed, unpacked
 from core.families import FAMILIES, family
 from core.family import Autoencoder
 from core.record import outline
 from core.store import Damaged, Run, Store, StoreError
+from core.tensors import read_tensors, write_tensors
 from core.training import Diverged, EpochEnded, Event, Finished, Plan, Stepped, Training, train
 from tests import toy
 
@@ -77,7 +79,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(runs, "LOCK_PATIENCE", 0.05)
 
 
 @pytest.fixture
@@ -126,7 +128,14 @@ def test_a_completed_run_keeps_its_weights_its_history_and_its_pictures(finished
     previews = run.previews(1)
     assert previews.reconstructions.shape == (10, 1, 8, 8) and previews.samples.shape == (20, 1, 8, 8)
     files_there = {path.name for path in run.folder.iterdir()}
-    assert files_there == {"run.json", "weights.safetensors", "metrics.jsonl", "previews", "lock"}
+    assert files_there == {
+        "run.json",
+        "weights.safetensors",
+        "metrics.jsonl",
+        "steps.jsonl",
+        "previews",
+        "lock",
+    }
     with pytest.raises(StoreError, match="has completed: there is nothing to resume"):
         run.resume(CPU, DATA)
 
@@ -282,8 +291,8 @@ def test_a_run_with_weights_but_without_checkpoint_is_not_trained_over(interrupt
 def test_a_broken_checkpoint_is_reported_and_touches_nothing(
     interrupted: Run, header: dict[str, str]
 ) -> None:
-    tensors, _ = files.read_tensors(interrupted.checkpoint_file)
-    files.write_tensors(interrupted.checkpoint_file, tensors, header)
+    tensors, _ = read_tensors(interrupted.checkpoint_file)
+    write_tensors(interrupted.checkpoint_file, tensors, header)
     with pytest.raises(StoreError, match="cannot be resumed: .*Delete it and train it again"):
         interrupted.resume(CPU, DATA)
     assert len(interrupted.metrics()) == 1
@@ -331,7 +340,7 @@ def test_a_run_may_be_held_around_its_recording(interrupted: Run) -> None:
 
 
 def test_a_look_at_the_status_does_not_get_in_the_way_of_training(interrupted: Run) -> None:
-    with files.held(store.lock(interrupted.folder), "held"):
+    with files.held(runs.lock(interrupted.folder), "held"):
         assert Run.open(interrupted.folder).status == "interrupted"  # as recorded: the lock is not even asked
     interrupted.update(status="created")
     assert [Run.open(interrupted.folder).status for _ in range(3)] == ["interrupted"] * 3
@@ -399,12 +408,40 @@ def test_an_id_is_a_name_in_the_listing_and_never_a_path(run: Run, id: str, verb
     assert run.load() and (root.parent / "outside" / "run.json").exists()
 
 
-def test_a_deleted_run_is_gone_and_so_is_a_damaged_one(run: Run) -> None:
-    root = run.folder.parent
-    (root / "damaged").mkdir()
+def test_a_deleted_run_is_put_away_and_comes_back_or_goes_for_good(run: Run) -> None:
+    store, weights = Store(run.folder.parent), run.weights_file.read_bytes()
+    (store.root / "damaged").mkdir()
     for id in (run.id, "damaged"):
-        Store(root).delete(id)
-    assert list(root.iterdir()) == []
+        store.delete(id)
+    assert store.list() == [] and {one.id for one in store.deleted()} == {run.id, "damaged"}
+    keys = {one.id: one.key for one in store.deleted()}
+    assert store.restore(keys[run.id]) == run.id
+    assert store.run(run.id).weights_file.read_bytes() == weights
+    store.erase(keys["damaged"])
+    assert store.deleted() == () and not list(store.root.glob(".deleted/*"))
+    with pytest.raises(StoreError, match="not among the deleted runs any more"):
+        store.restore(keys["damaged"])
+
+
+def test_what_is_restored_takes_the_place_of_nothing(run: Run) -> None:
+    store = Store(run.folder.parent)
+    twin = shutil.copytree(run.folder, store.root.parent / "twin")
+    store.delete(run.id)
+    shutil.copytree(twin, run.folder)
+    (away,) = store.deleted()
+    back = store.restore(away.key)
+    assert back != run.id and back.startswith(f"{run.id}-")
+    assert {one.id for one in store.runs()} == {run.id, back}
+
+
+@pytest.mark.parametrize("key", ["..", "../store", "", ".", "/", "x" * 300])
+def test_no_text_from_outside_reaches_beyond_what_was_put_away(run: Run, key: str) -> None:
+    store = Store(run.folder.parent)
+    store.delete(run.id)
+    for act in (store.restore, store.erase):
+        with pytest.raises(StoreError):
+            act(key)
+    assert len(store.deleted()) == 1
 
 
 @needs_posix
@@ -654,9 +691,9 @@ def test_of_broken_metrics_the_sound_lines_are_kept(run: Run) -> None:
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"cos\nabort\n(tR."])
 def test_a_broken_preview_is_reported(run: Run, content: bytes) -> None:
     (run.folder / "previews" / "epoch-00001.png").write_bytes(content)
-    with pytest.raises(StoreError, match=f"The preview of epoch 1 of {run.id} cannot be read"):
+    with pytest.raises(StoreError, match=f"epoch-00001.png of {run.id} cannot be read"):
         run.previews(1)
-    with pytest.raises(StoreError, match="The preview of epoch 2"):
+    with pytest.raises(StoreError, match="epoch-00002.png of"):
         run.previews(2)
 
 
@@ -734,5 +771,5 @@ def test_codes_beyond_all_memory_are_refused_before_anything_is_allocated(
 def test_codes_that_do_not_fit_are_none(run: Run, tensors: dict[str, torch.Tensor]) -> None:
     (run.folder / "cache").mkdir()
     header = {"weights": run.weights_hash()}
-    files.write_tensors(run.folder / "cache" / "codes.safetensors", tensors, header)
+    write_tensors(run.folder / "cache" / "codes.safetensors", tensors, header)
     assert run.codes() is None

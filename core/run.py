@@ -1,0 +1,457 @@
+"""A run on disk: text a person can read, tensors without pickle.
+
+    models_store/mnist-vae-7f3a/
+      run.json                 what this is and how it was made; exists from the first second
+      weights.safetensors      once training has ended
+      checkpoint.safetensors   while it has not: all that resuming needs, in one file
+      origin.safetensors       until then: the weights it started from, where it goes on from another run
+      metrics.jsonl            one line per epoch
+      steps.jsonl              now and then the terms of one step: what a live chart shows, no history to rely on
+      previews/                pictures by epoch, and those that were put in
+      shipped/, cache/         what was computed from the weights, keyed by their hash
+
+Whole files are replaced atomically; metrics.jsonl and steps.jsonl grow by lines, and the checkpoint
+knows how long the first was. Nothing is ever
+unpickled. Whatever lies in a store may be broken or hostile: it is then listed as damaged, with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from core import intake
+from core.codes import Codes, packed, unpacked
+from core.data import Dataset
+from core.errors import one_line
+from core.families import family
+from core.family import Autoencoder
+from core.files import (
+    UNFINISHED,
+    StoreError,
+    check_file,
+    held,
+    json_text,
+    read_text,
+    write_bytes,
+    writing,
+)
+from core.pictures import png, sheet, tiles
+from core.record import Record
+from core.tensors import read_tensors, write_tensors
+from core.training import Diverged, EpochEnded, Event, Finished, Previews, Stepped, Training
+
+CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
+LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
+STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
+MAX_METRICS_BYTES = 2**26
+
+
+class Run:
+    """One run. Reading is safe at any time; training holds the run's lock."""
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self.folder, self.record = folder, record
+        self.lock: FileLock | None = None
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Raises StoreError with reason and remedy where the folder is no usable run."""
+        try:
+            check_folder(folder)
+            return cls(folder, Record.from_json(read_text(folder / "run.json")))
+        except FileNotFoundError:
+            reason = "there is no run.json"
+        except OSError as error:
+            reason = f"run.json cannot be read ({error.strerror})"
+        except (ValueError, RecursionError) as error:
+            reason = str(error)
+        raise StoreError(
+            f"{folder.name} cannot be used: {one_line(reason, 300)}. Delete it, or train it again."
+        )
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def title(self) -> str:
+        return self.record.name or self.id
+
+    @property
+    def status(self) -> str:
+        """As recorded, except that a run nobody trains any more was interrupted."""
+        if self.record.status not in ("created", "running"):
+            return self.record.status
+        if not (self.folder / "lock").exists():
+            return "interrupted"
+        try:
+            with FileLock(self.folder / "lock", timeout=0.02, poll_interval=0.01):  # twice: others ask, too
+                return "interrupted"
+        except Timeout:
+            return "running"
+        except OSError:  # where nobody may write, nobody trains
+            return "interrupted"
+
+    @property
+    def has_weights(self) -> bool:
+        return self.weights_file.exists() or self.checkpoint_file.exists()
+
+    @property
+    def weights_file(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def origin_file(self) -> Path:
+        return self.folder / "origin.safetensors"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def steps_file(self) -> Path:
+        return self.folder / "steps.jsonl"
+
+    # --- the model ---
+
+    @torch.inference_mode(False)  # weights made within it could never be differentiated through
+    def load(self, device: str | torch.device = "cpu") -> Autoencoder:
+        """The model with its weights, ready for use. Raises StoreError where they are missing or do not fit."""
+        try:
+            model = self.record.outline()
+            if self.weights_file.exists():
+                tensors, _ = read_tensors(self.weights_file)
+            else:
+                stored, _ = read_tensors(self.checkpoint_file)
+                tensors = {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
+            fill(model, tensors)
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.id} has no weights yet. Wait for its first epoch, or resume it."
+            ) from None
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = one_line(str(error), 300)
+            raise StoreError(
+                f"{self.id} cannot be loaded: {reason}. Resume or retrain it, or delete it."
+            ) from None
+        return model.to(device).eval()
+
+    def weights_hash(self) -> str:
+        return hashlib.blake2b(self.weights_file.read_bytes(), digest_size=8).hexdigest()
+
+    # --- training ---
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the one that trains this run. May be nested. Raises StoreError where another process does."""
+        if self.lock is None or not self.lock.is_locked:
+            self.lock = lock(self.folder)
+        with held(self.lock, f"{self.id} is being trained by another process."):
+            yield
+
+    def begin(self, device: torch.device) -> Training:
+        """A fresh training of this run's model, on the plan it was created with. Raises ValueError where it is too large."""
+        self.record.outline()
+        model = family(self.record.family)(self.record.settings(), self.record.shape)
+        training = Training(model.to(device), self.record.training_plan())
+        if self.origin_file.exists():
+            fill(model, {k: v.to(device) for k, v in read_tensors(self.origin_file)[0].items()})
+        return training
+
+    def resume(self, device: torch.device, data: Dataset) -> Training:
+        """The training where its last checkpoint left it, or from the start where it had not come that far.
+
+        Whoever goes on to train holds the run from here on. Raises StoreError where another process trains it, where there
+        is nothing to resume, the data are not those it saw, the device is of another kind or the checkpoint is broken.
+        """
+        with self.held():
+            self.record = record = Run.open(self.folder).record  # another process may have trained it since
+            if record.status in ("completed", "diverged"):
+                raise StoreError(
+                    f"{self.id} has {record.status}: there is nothing to resume. Train a new run."
+                )
+            if data.fingerprint != record.dataset.get("fingerprint"):
+                raise StoreError(
+                    f"{data.name} no longer holds the pictures that {self.id} was trained on. Train a new run."
+                )
+            if device.type != record.device:
+                raise StoreError(
+                    f"{self.id} was trained on {record.device or 'an unknown device'} and can only go on there."
+                )
+            try:
+                training = self.begin(device)
+                if self.checkpoint_file.exists():
+                    tensors, header = read_tensors(self.checkpoint_file)
+                    training.restore(tensors, json.loads(header["counters"]))
+                    self.truncate_metrics(int(header["metrics_bytes"]))
+                elif self.weights_file.exists():
+                    raise StoreError(
+                        f"{self.id} has weights but no checkpoint to go on from. Train a new run."
+                    )
+                else:
+                    self.truncate_metrics(0)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+                reason = one_line(str(error), 300)
+                raise StoreError(
+                    f"{self.id} cannot be resumed: {reason}. Delete it and train it again."
+                ) from None
+        return training
+
+    def record_events(self, events: Iterable[Event], training: Training) -> Iterator[Event]:
+        """Pass events on while writing metrics, pictures, checkpoints and at the end the weights.
+
+        Raises StoreError where another process trains this run. If the consumer leaves early, or an error ends the events,
+        the run is marked interrupted and can be resumed.
+        """
+        with self.held():
+            self.clear_unfinished()
+            if self.checkpoint_file.exists():  # resumed: from here on, its weights are the newer ones
+                self.weights_file.unlink(missing_ok=True)
+            self.cut_steps(training.step)
+            self.update(status="running", metrics={})
+            status, saved_at, told_at = "interrupted", training.seconds, -math.inf
+            try:
+                for event in events:
+                    match event:
+                        case EpochEnded():
+                            self.append_metrics(event)
+                            if event.previews is not None:
+                                self.save_previews(event.epoch, event.previews)
+                            due = event.epoch == 1 or event.seconds - saved_at > CHECKPOINT_EVERY / 10
+                        case Stepped():
+                            due = event.seconds - saved_at > CHECKPOINT_EVERY
+                            if event.seconds - told_at >= max(STEP_EVERY, event.seconds / 1_000):
+                                self.append_step(event)
+                                told_at = event.seconds
+                        case Finished():
+                            status, due = event.reason, event.reason == "stopped"
+                        case Diverged():
+                            status, due = "diverged", False
+                    if due:
+                        self.save_checkpoint(training)
+                        saved_at = training.seconds
+                    if status != "interrupted":
+                        self.save_weights(training.model)
+                        self.update(status=status)
+                        if status != "stopped":
+                            self.checkpoint_file.unlink(missing_ok=True)
+                            self.origin_file.unlink(missing_ok=True)
+                    try:
+                        yield event
+                    except BaseException:  # the consumer has left
+                        if status == "interrupted":
+                            self.save_checkpoint(training)
+                        raise
+            finally:
+                if status == "interrupted":
+                    self.update(status=status)
+
+    def save_checkpoint(self, training: Training) -> None:
+        tensors, counters = training.state()
+        size = self.metrics_file.stat().st_size if self.metrics_file.exists() else 0
+        header = {"counters": json.dumps(counters), "metrics_bytes": str(size)}
+        write_tensors(self.checkpoint_file, tensors, header)
+
+    def save_weights(self, model: Autoencoder) -> None:
+        write_tensors(self.weights_file, model.state_dict(), {})
+
+    def append_metrics(self, event: EpochEnded) -> None:
+        line = {
+            "epoch": event.epoch,
+            "step": event.step,
+            "train": event.train,
+            "validation": event.validation,
+            "seconds": round(event.seconds, 3),
+            "images_per_second": round(event.images_per_second, 1),
+        }
+        with writing(self.metrics_file), self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json_text(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # before a checkpoint says how long this file is
+
+    def append_step(self, event: Stepped) -> None:
+        with writing(self.steps_file), self.steps_file.open("a", encoding="utf-8") as file:
+            file.write(json_text(asdict(event)) + "\n")
+
+    def cut_steps(self, step: int) -> None:
+        """Leave out what a process told that was killed, as far as it will happen again."""
+        kept = [line for line in self.steps() if line["step"] <= step]
+        if kept or self.steps_file.exists():
+            write_bytes(self.steps_file, "".join(json_text(line) + "\n" for line in kept).encode())
+
+    def truncate_metrics(self, size: int) -> None:
+        if self.metrics_file.exists():
+            os.truncate(self.metrics_file, min(size, self.metrics_file.stat().st_size))
+
+    def clear_unfinished(self) -> None:
+        """Remove what a process left that was killed while it wrote."""
+        for path in [*self.folder.glob(f"{UNFINISHED}*"), *self.folder.glob(f"previews/{UNFINISHED}*")]:
+            if time.time() - path.stat().st_mtime > 60:  # else somebody may be writing it: a name, say
+                path.unlink(missing_ok=True)
+
+    # --- what a run can tell ---
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One record per epoch; what is no such record, or still being written, is left out."""
+        return records(self.metrics_file, epoch_record)
+
+    def steps(self) -> list[dict[str, Any]]:
+        """step, epoch, progress, numbers and seconds of a step now and then."""
+        return records(self.steps_file, step_record)
+
+    def preview_epochs(self) -> list[int]:
+        names = (path.stem.removeprefix("epoch-") for path in (self.folder / "previews").glob("epoch-*.png"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def previews(self, epoch: int) -> Previews:
+        """Raises StoreError where the picture is missing or broken."""
+        shown, columns = self.sheet(self.folder / "previews" / f"epoch-{epoch:05d}.png")
+        return Previews(shown[:columns], shown[columns:])
+
+    def originals(self) -> np.ndarray | None:
+        """The pictures whose reconstructions the previews show: uint8 (n,C,H,W). Older runs have not kept them."""
+        try:
+            return self.sheet(self.folder / "previews" / "originals.png")[0]
+        except StoreError:
+            return None
+
+    def sheet(self, path: Path) -> tuple[np.ndarray, int]:
+        """Tiles (n,C,H,W) of a picture file of this run, and how many make a row. Raises StoreError."""
+        try:
+            check_file(path, intake.MAX_BYTES)
+            pixels = intake.read(path.read_bytes(), path.name).pixels
+            if pixels.shape[2] != self.record.shape[0]:
+                raise ValueError("it has other colours than its run")
+            return tiles(pixels, self.record.shape), pixels.shape[1] // self.record.shape[2]
+        except (OSError, ValueError) as error:
+            reason = one_line(str(error), 300)
+            raise StoreError(f"{path.name} of {self.id} cannot be read: {reason}.") from None
+
+    def save_originals(self, pictures: np.ndarray) -> None:
+        """uint8 (n,C,H,W)."""
+        with writing(self.folder):
+            (self.folder / "previews").mkdir(exist_ok=True)
+        write_bytes(self.folder / "previews" / "originals.png", png(sheet(pictures, len(pictures))))
+
+    def save_previews(self, epoch: int, previews: Previews) -> None:
+        """A row of reconstructions, then the samples in rows as long."""
+        columns = len(previews.reconstructions)
+        rows = [sheet(part, columns) for part in (previews.reconstructions, previews.samples)]
+        with writing(self.folder):
+            (self.folder / "previews").mkdir(exist_ok=True)
+        write_bytes(self.folder / "previews" / f"epoch-{epoch:05d}.png", png(np.concatenate(rows)))
+
+    def codes(self) -> Codes | None:
+        """Those of the test pictures, where they were computed from the weights as they are now."""
+        for place in ("cache", "shipped"):
+            try:
+                tensors, header = read_tensors(self.folder / place / "codes.safetensors")
+                if header.get("weights") == self.weights_hash():
+                    return unpacked(tensors, self.record.outline().config.latent_dim)
+            except (OSError, ValueError, KeyError, RuntimeError):
+                continue
+        return None
+
+    def save_codes(self, codes: Codes, place: str = "cache") -> None:
+        """Half precision, and only the active numbers of sparse codes."""
+        with writing(self.folder):
+            (self.folder / place).mkdir(exist_ok=True)
+        header = {"weights": self.weights_hash()}
+        write_tensors(self.folder / place / "codes.safetensors", packed(codes), header)
+
+    # --- run.json ---
+
+    def update(self, **changes: Any) -> None:
+        """Change some fields of the record as it is on disk now, where others may have changed other ones."""
+        with suppress(StoreError):  # what is broken is mended from what is known here
+            self.record = Run.open(self.folder).record
+        self.save_record(replace(self.record, **changes))
+
+    def save_record(self, record: Record) -> None:
+        self.record = record
+        write_bytes(self.folder / "run.json", (json_text(asdict(record), indent=1) + "\n").encode())
+
+
+# --- the files of a run -----------------------------------------------------------------------------------------
+
+
+def lock(folder: Path) -> FileLock:
+    return FileLock(folder / "lock", timeout=LOCK_PATIENCE, thread_local=False)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ValueError where something is a link or a device: training would write through it."""
+    if folder.is_symlink():
+        raise ValueError("it is a link")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+                raise ValueError(f"{entry.name} in it is neither file nor folder")
+
+
+def fill(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:
+    """Give a model its weights, in the place of those it has. Raises ValueError where they do not fit."""
+    wanted = model.state_dict()
+    misfits = sorted(set(wanted) ^ set(tensors)) or [k for k in wanted if not alike(wanted[k], tensors[k])]
+    if misfits:
+        raise ValueError(f"its weights do not fit its settings ({', '.join(misfits[:3])})")
+    with torch.no_grad():
+        placed = any(weights.is_meta for weights in wanted.values())
+        model.load_state_dict({k: v.to(wanted[k].dtype) for k, v in tensors.items()}, assign=placed)
+
+
+def alike(wanted: Tensor, found: Tensor) -> bool:
+    return wanted.shape == found.shape and wanted.is_floating_point() == found.is_floating_point()
+
+
+def records(path: Path, sound: Callable[[Any], bool]) -> list[dict[str, Any]]:
+    """The lines of a file that are JSON and sound."""
+    try:
+        *lines, _ = read_text(path, MAX_METRICS_BYTES).split("\n")
+    except (OSError, ValueError):
+        return []
+    found = []
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            if sound(record := json.loads(line)):
+                found.append(record)
+    return found
+
+
+def epoch_record(record: Any) -> bool:
+    """Whether it is a line of metrics.jsonl."""
+    numbers = [record["seconds"], record["images_per_second"]]
+    return type(record["epoch"]) is int and plain(
+        *numbers, *record["train"].values(), *record["validation"].values()
+    )
+
+
+def step_record(record: Any) -> bool:
+    """Whether it is a line of steps.jsonl."""
+    counts = [record["step"], record["epoch"]]
+    measured = [record["progress"], record["seconds"]]
+    whole = all(type(count) is int for count in counts)
+    return whole and None not in measured and plain(*measured, *record["numbers"].values())
+
+
+def plain(*numbers: Any) -> bool:
+    """JSON has no infinite numbers: None stands for them."""
+    return all(type(number) in (int, float, type(None)) for number in numbers)

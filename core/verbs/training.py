@@ -1,0 +1,184 @@
+"""Training: how long it would take, the data it needs, and the thing itself."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from core.jobs import Job, Work
+from core.verbs.console import BadInput, json_line, say, terms, typed
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.data import Dataset
+    from core.family import Autoencoder
+    from core.store import Run, Store
+    from core.training import Plan
+
+EPOCHS = 20  # where neither epochs nor seconds are given
+
+
+def train(options: argparse.Namespace) -> None:
+    work: Work = options.work
+    with work.lane(f"train-{device_kind(options)}", waiting=say_who_is_ahead):
+        import sklearn.mixture  # noqa: F401  (takes a second, and the end needs it: now, so that no stop has to wait)
+        import torch
+
+        torch.optim.SGD([torch.zeros(1)])  # likewise: the first optimiser imports for seconds
+
+        from core.evaluation import summarise
+        from core.store import Store
+        from core.training import Diverged, EpochEnded, Finished
+        from core.training import train as events
+
+        store = Store(options.store)
+        run, data, device = resumed(options, store) if options.resume else created(options, store)
+        work.tell(run=run.id)
+        work.stop.at_once = False
+        with run.held():
+            training = run.resume(device, data) if options.resume else run.begin(device)
+            torch.set_num_threads(training.plan.threads)
+            say(f"{run.id}: training on {data.title}, {len(data.train)} pictures, {device.type}")
+            for event in run.record_events(events(training, data, work.stop), training):
+                match event:
+                    case EpochEnded():
+                        pace = f"{event.seconds:6.0f} s  {event.images_per_second:6.0f} pictures/s"
+                        shown = f"{event.progress:4.0%}  {pace}  {terms(event.validation)}"
+                        say(f"epoch {event.epoch:4}  {shown}")
+                    case Diverged():
+                        say(f"diverged at step {event.step} ({event.player}); the last good weights are kept")
+                    case Finished(reason="stopped"):
+                        say(f"stopped; `python -m core train --resume {run.id}` goes on")
+        work.stop.at_once = True
+        try:
+            if run.status == "completed" and not work.stop.asked:
+                summarise(run, training.model, data)
+        finally:
+            print(run.id)
+
+
+def say_who_is_ahead(job: Job) -> None:
+    say(f"waiting for {job.title} (job {job.id}) to end")
+
+
+def device_kind(options: argparse.Namespace) -> str:
+    """Of the device that `train` will use; asks torch only where nothing else tells."""
+    from core.glance import recorded_device
+
+    if options.device and options.device != "auto":
+        return str(options.device)
+    if options.resume and not options.device and (kind := recorded_device(options.store, options.resume)):
+        return kind
+    from core.training import device_named
+
+    return device_named("auto").type
+
+
+def created(options: argparse.Namespace, store: Store) -> tuple[Run, Dataset, torch.device]:
+    """A new run as the options describe it."""
+    model, plan, data, device = described(options, store)
+    origin = store.run(options.origin) if options.origin else None
+    return store.create(model, plan, data, options.name or "", device.type, origin), data, device
+
+
+def described(options: argparse.Namespace, store: Store) -> tuple[Autoencoder, Plan, Dataset, torch.device]:
+    """Outline, plan, data and device of a training that is to begin."""
+    from core.data import load
+    from core.families import family
+    from core.record import outline
+    from core.training import Plan, device_named
+
+    if options.origin:
+        record = store.run(options.origin).record
+        if options.family or options.set:
+            raise BadInput(
+                "--from goes on with the family and settings of that run: leave out --family and --set"
+            )
+        family_key, dataset = record.family, options.dataset or record.dataset["name"]
+    else:
+        family_key, dataset = options.family, options.dataset
+    if not (family_key and dataset):
+        raise BadInput(
+            "train needs --family and --dataset, or --resume RUN, or --from RUN (see `python -m core train --help`)"
+        )
+    with typed():
+        device = device_named(options.device or "auto")
+        Family = family(family_key)
+        config = record.settings() if options.origin else Family.Config.parse(options.set or ())
+        plan = Plan(**({"epochs": EPOCHS} if options.seconds is None else {}) | given(options))
+        data = load(dataset)
+        if options.origin and data.shape != record.shape:
+            raise BadInput(f"{options.origin} sees pictures of {record.shape}, {data.name} has {data.shape}")
+        return outline(Family, config, data.shape), plan, data, device
+
+
+def resumed(options: argparse.Namespace, store: Store) -> tuple[Run, Dataset, torch.device]:
+    """A run to go on with, which it does as it began."""
+    from core.data import load
+    from core.training import device_named
+
+    fixed = [
+        *given(options),
+        *(name for name in ("family", "dataset", "set", "name") if getattr(options, name)),
+        *(["from"] if options.origin else []),
+    ]
+    if fixed:
+        raise BadInput(f"a resumed run goes on as it began: leave out --{fixed[0].replace('_', '-')}")
+    run = store.run(options.resume)
+    with typed():
+        device = device_named(options.device or run.record.device)
+    return run, load(run.record.dataset["name"]), device
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """What was said of the plan."""
+    values = {name: getattr(options, name) for name in ("epochs", "seconds", "batch_size", "seed", "threads")}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def estimate(options: argparse.Namespace) -> None:
+    from core.estimate import measured
+    from core.store import Store
+
+    model, plan, data, device = described(options, Store(options.store))
+    found = measured(type(model)(model.config, model.shape).to(device), plan, data)
+    if options.json:
+        print(json_line(asdict(found)))
+    else:
+        print(f"about {found.seconds:.0f} s: {terms(asdict(found))}")
+
+
+def fetch(options: argparse.Namespace) -> None:
+    from core.data import is_local, load
+
+    if is_local(options.dataset):
+        say(f"{options.dataset} is on this machine already")
+    data = load(options.dataset, progress=Download(options.work))
+    print(
+        f"{data.title}: {len(data.train)} + {len(data.validation)} + {len(data.test)} pictures of {data.shape}"
+    )
+
+
+class Download:
+    """Progress of downloads as pooch drives it, told to whoever follows the job."""
+
+    total: float = 0.0
+
+    def __init__(self, work: Work) -> None:
+        self.work, self.done, self.told = work, 0, 0.0
+
+    def update(self, n: int, /) -> None:
+        self.done += n
+        fraction = self.done / self.total if self.total else 0.0
+        if fraction - self.told >= 0.01 or fraction == 1:
+            self.told = fraction
+            self.work.progress(fraction, f"{self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB")
+            say(f"{fraction:4.0%} of {self.total / 1e6:.0f} MB")
+
+    def reset(self) -> None:
+        self.done, self.told = 0, 0.0
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,111 @@
+"""Runs put to use: scores, reconstructions, samples and codes."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.verbs.console import BadInput, json_line, read_file, save, save_picture, say, terms
+
+if TYPE_CHECKING:
+    from core.data import Dataset
+    from core.family import Autoencoder
+    from core.store import Run
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    from core import evaluation
+    from core.jobs import ANALYSIS
+    from core.store import Store
+
+    with options.work.lane(ANALYSIS):
+        run = Store(options.store).run(options.run)
+        model, data = ready(run), fitting(run)
+        if options.keep:
+            evaluation.summarise(run, model, data)
+            numbers = run.record.metrics["test"]
+        else:
+            numbers = evaluation.evaluate(model, data.test)
+    print(json_line(numbers) if options.json else terms(numbers))
+
+
+def reconstruct(options: argparse.Namespace) -> None:
+    import torch
+
+    from core import evaluation, intake
+    from core.pictures import as_floats
+    from core.store import Store
+
+    store = Store(options.store)
+    models = {name: ready(store.run(name)) for name in options.run}
+    pictures = [intake.read(read_file(path), path.name) for path in options.images]
+    table = []
+    for number, picture in enumerate(pictures, 1):
+        for name, model in models.items():
+            x = as_floats(intake.to_shape(picture, model.shape))[None]
+            with torch.inference_mode():
+                back = model.reconstruct(x)
+            file = options.out / f"{number:03}-{Path(picture.name).stem}-{name}.png"
+            save_picture(file, back)
+            scored = asdict(evaluation.scores(back[0].numpy(), x[0].numpy()))
+            table.append({"image": picture.name, "run": name, "file": file.name, **scored})
+            say(f"{file.name}  {terms(scored)}")
+    save(options.out / "metrics.json", (json_line(table, indent=1) + "\n").encode())
+    print(options.out / "metrics.json")
+
+
+def sample(options: argparse.Namespace) -> None:
+    import torch
+
+    from core.store import Store
+
+    if not 1 <= options.n <= 10_000:
+        raise BadInput(f"-n lies between 1 and 10000, not {options.n}")
+    if not 0 <= options.seed < 2**31:
+        raise BadInput(f"--seed lies between 0 and {2**31 - 1}, not {options.seed}")
+    model = ready(Store(options.store).run(options.run))
+    with torch.inference_mode():
+        pictures = model.sample(options.n, torch.Generator().manual_seed(options.seed))
+    save_picture(options.out, pictures)
+    print(options.out)
+
+
+def codes(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from core import evaluation
+    from core.store import Store
+
+    run = Store(options.store).run(options.run)
+    found = evaluation.codes(ready(run), fitting(run, options.dataset).split(options.split))
+    labels = np.full(len(found.codes), -1) if found.labels is None else found.labels.numpy()
+    archive = io.BytesIO()
+    np.savez_compressed(archive, codes=found.codes.numpy(), labels=labels)
+    save(options.out, archive.getvalue())
+    print(options.out)
+
+
+def ready(run: Run) -> Autoencoder:
+    import torch
+
+    from core.training import spare_cores
+
+    torch.set_num_threads(spare_cores())
+    return run.load()
+
+
+def fitting(run: Run, name: str | None = None) -> Dataset:
+    """The dataset with this name, by default the run's own. Raises BadInput where the run cannot see its pictures."""
+    from core.data import load
+
+    data = load(name or run.record.dataset["name"])
+    if data.shape != run.record.shape:
+        raise BadInput(
+            f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}: name another dataset"
+        )
+    if not name and data.fingerprint != run.record.dataset.get("fingerprint"):
+        say(f"note: {data.name} no longer holds the pictures that {run.id} was trained on")
+    return data

@@ -19,7 +19,7 @@ from core.families import FAMILIES, family
 from core.store import Store
 from core.training import EpochEnded, Plan, train
 
-EMOJI = "folder:emoji@64"
+EMOJI = "folder:emoji@48"
 EMOJI_LICENCE = "Apache 2.0 (Google, Noto Emoji)"
 MADE_WHILE_TRAINING = (
     "steps.jsonl",
@@ -53,7 +53,7 @@ BOX = [
     *all_six("fashion-mnist", 25),
     *(Shipped(f"cifar10-{key}", key, "cifar10", 25, settings={"latent_dim": 128}) for key in ("vanilla", "vae")),
     *(Shipped(f"emoji-{key}", key, EMOJI, 300, settings={"latent_dim": 64}) for key in ("vanilla", "vae")),
-    Shipped("emoji-gan", "gan", EMOJI, 600, settings={"latent_dim": 64, "augment": True}),
+    Shipped("emoji-gan", "gan", EMOJI, 600, settings={"latent_dim": 64, "lr": 1e-3, "augment": True}),
 ]  # fmt: skip
 
 

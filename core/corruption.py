@@ -71,7 +71,7 @@ def _speckle(x: Tensor, sd: float, rng: torch.Generator) -> Tensor:
 
 
 CORRUPTIONS: tuple[Corruption, ...] = (
-    Corruption("gaussian", "Gaussian noise", "standard deviation", 0.0, 1.0, 0.25, _gaussian),
+    Corruption("gaussian", "Gaussian noise", "standard deviation", 0.0, 1.0, 0.3, _gaussian),
     Corruption("masking", "Masked pixels", "fraction of pixels set to 0", 0.0, 1.0, 0.25, _masking),
     Corruption("impulse", "Salt and pepper", "share of values replaced", 0.0, 1.0, 0.1, _impulse),
     Corruption("shot", "Shot noise", "photons at full intensity", 1.0, 1000.0, 12.0, _shot),

@@ -19,16 +19,26 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds, and how many epochs they hold."""
+    """What one epoch and one look at pictures take here, in seconds."""
 
-    seconds: float  # the whole training
-    epochs: float
     epoch_seconds: float
+    preview_seconds: float
     images_per_second: float
+
+    def seconds(self, plan: Plan) -> float:
+        """Of the whole training."""
+        if plan.epochs:
+            return plan.epochs * self.epoch_seconds + min(plan.epochs, plan.previews) * self.preview_seconds
+        return plan.seconds or 0.0
+
+    def epochs(self, plan: Plan) -> float:
+        if plan.epochs:
+            return plan.epochs
+        return max(0.0, (plan.seconds or 0.0) - plan.previews * self.preview_seconds) / self.epoch_seconds
 
 
 def measured(model: Autoencoder, plan: Plan, data: Dataset) -> Estimate:
-    """Train a few steps, validate on a few pictures, and count what the plan has of each."""
+    """Train a few steps, validate on a few pictures, make previews once."""
     torch.set_num_threads(plan.threads)
     training = Training(model, plan)
     pixels = Pixels(data.train.images, training.device)
@@ -36,12 +46,7 @@ def measured(model: Autoencoder, plan: Plan, data: Dataset) -> Estimate:
     epoch = step_seconds(training, pixels, size) * (len(pixels) // size) + validation_seconds(training, data)
     started = time.monotonic()
     preview(training, data, pixels)
-    pause = time.monotonic() - started
-    if plan.epochs:
-        whole = plan.epochs * epoch + min(plan.epochs, plan.previews) * pause
-        return Estimate(whole, plan.epochs, epoch, len(pixels) / epoch)
-    seconds = plan.seconds or 0.0
-    return Estimate(seconds, max(0.0, seconds - plan.previews * pause) / epoch, epoch, len(pixels) / epoch)
+    return Estimate(epoch, time.monotonic() - started, len(pixels) / epoch)
 
 
 def step_seconds(training: Training, pixels: Pixels, size: int) -> float:

@@ -29,6 +29,15 @@ Shape = tuple[int, int, int]  # (channels, height, width)
 MOST_NUMBERS = 16  # in a list; more would be a hostile file
 
 
+class Span(NamedTuple):
+    """Default, range and unit of a setting where they follow from another one."""
+
+    default: float
+    low: float
+    high: float
+    unit: str
+
+
 class Setting(NamedTuple):
     """One field of a config, as forms and flags need it."""
 
@@ -40,6 +49,20 @@ class Setting(NamedTuple):
     high: float | None
     choices: tuple[str, ...]
     when: Mapping[str, tuple[str, ...]]  # the setting acts only where the config has one of these values
+    by: tuple[str, Mapping[str, Span]] | None  # the setting that decides on default and range, and how
+
+    def beside(self, others: Mapping[str, Any]) -> Setting:
+        """This setting with the default and range that it has beside the values of others."""
+        name, spans = self.by or ("", {})
+        span = spans.get(str(others.get(name)))
+        if span is None:
+            return self
+        help = f"{self.help}: {span.unit}"
+        return self._replace(default=span.default, low=span.low, high=span.high, help=help)
+
+    def acts(self, others: Mapping[str, Any]) -> bool:
+        """Whether it makes a difference beside these values."""
+        return all(others[name] in values for name, values in self.when.items())
 
     def check(self, value: Any) -> Any:
         """`value` in this setting's type. Raises ValueError in words where it does not fit."""
@@ -94,11 +117,14 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     when: Mapping[str, tuple[str, ...]] | None = None,
+    by: tuple[str, Mapping[str, Span]] | None = None,
 ) -> Any:
-    """A config field that explains itself; `when` names the values of other settings under which it acts."""
-    return field(
-        default=default, metadata=dict(help=help, low=low, high=high, choices=choices, when=when or {})
-    )
+    """A config field that explains itself.
+
+    `when` names the values of other settings under which it acts, `by` the one on which its default and range depend.
+    """
+    words = dict(help=help, low=low, high=high, choices=choices, when=when or {}, by=by)
+    return field(default=default, metadata=words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +133,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for one in self.settings():
-            object.__setattr__(self, one.name, one.check(getattr(self, one.name)))
+            checked = one.beside(vars(self)).check(getattr(self, one.name))
+            object.__setattr__(self, one.name, checked)
 
     @classmethod
     @cache
@@ -122,7 +149,7 @@ class Config:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(**values)
+        return cls(**cls.completed(values))
 
     @classmethod
     def parse(cls, assignments: Iterable[str]) -> Self:
@@ -134,7 +161,15 @@ class Config:
             if not equals or name not in by_name:
                 raise ValueError(f"{assignment!r} is not name=value with a name of {', '.join(by_name)}")
             values[name] = by_name[name].parse(text)
-        return cls(**values)
+        return cls(**cls.completed(values))
+
+    @classmethod
+    def completed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """With the defaults of what is missing, in the order of the fields: what others depend on comes first."""
+        full: dict[str, Any] = {}
+        for one in cls.settings():
+            full[one.name] = values.get(one.name, one.beside(full).default)
+        return full
 
     def to_json(self) -> dict[str, Any]:
         return {

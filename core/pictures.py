@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FILM_WIDTH = 840  # pixels
 
 
 def as_bytes(x: Tensor) -> np.ndarray:
@@ -48,4 +51,23 @@ def png(pixels: np.ndarray) -> bytes:
     """uint8 (H,W) or (H,W,3) -> the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def gif(frames: Sequence[np.ndarray], pause: int, rest: int) -> bytes:
+    """uint8 pictures (H,W) or (H,W,3) of one size -> an animated GIF that begins anew for ever.
+
+    Enlarged by whole pixels to about `FILM_WIDTH`. Each is shown for `pause` milliseconds, the last one for `rest`; a line
+    below tells how far the film is.
+    """
+    factor = max(1, round(FILM_WIDTH / frames[0].shape[1]))
+    drawn = []
+    for number, pixels in enumerate(frames, 1):
+        large = np.repeat(np.repeat(pixels, factor, 0), factor, 1)
+        line = np.zeros((4, *large.shape[1:]), np.uint8)
+        line[:, : round(large.shape[1] * number / len(frames))] = 255
+        drawn.append(Image.fromarray(np.concatenate([large, line])))
+    buffer = io.BytesIO()
+    pauses = [pause] * (len(drawn) - 1) + [rest]
+    drawn[0].save(buffer, "GIF", save_all=True, append_images=drawn[1:], duration=pauses, loop=0)
     return buffer.getvalue()

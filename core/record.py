@@ -100,22 +100,31 @@ class Record:
 
     def command(self) -> list[str]:
         """The command line that makes such a run. Raises ValueError where a setting is unknown."""
-        defaults, config, plan = type(self.settings())(), self.settings(), self.training_plan()
-        budget = ["--epochs", str(plan.epochs)] if plan.epochs else ["--seconds", str(plan.seconds)]
-        words = ["python", "-m", "core", "train", "--dataset", str(self.dataset["name"]), *budget]
-        words += ["--seed", str(plan.seed), "--batch-size", str(plan.batch_size)]
-        words += ["--threads", str(plan.threads), "--device", self.device or "auto"]
-        if self.origin:
-            return [*words, "--from", self.origin]
-        changed = [
-            one for one in config.settings() if getattr(config, one.name) != getattr(defaults, one.name)
-        ]
-        assignments = [f"{one.name}={one.text(getattr(config, one.name))}" for one in changed]
-        return [*words, "--family", self.family, *(["--set", *assignments] if assignments else [])]
+        plan, dataset = self.training_plan(), str(self.dataset["name"])
+        start = ["--from", self.origin] if self.origin else described(self.family, self.settings())
+        return ["python", "-m", "core", "train", *start, *planned(plan, dataset, self.device or "auto")]
 
     def outline(self) -> Autoencoder:
         """The model, without memory for its weights. Raises ValueError likewise."""
         return outline(family(self.family), self.settings(), self.shape)
+
+
+def described(family_key: str, config: Config) -> list[str]:
+    """The flags that say which model: its family, and the settings that differ from their defaults."""
+    values = {one.name: getattr(config, one.name) for one in config.settings()}
+    assignments = [
+        f"{one.name}={one.text(values[one.name])}"
+        for one in config.settings()
+        if values[one.name] != one.beside(values).default
+    ]
+    return ["--family", family_key, *(["--set", *assignments] if assignments else [])]
+
+
+def planned(plan: Plan, dataset: str, device: str) -> list[str]:
+    """The flags that say on what, how long and where."""
+    budget = ["--epochs", str(plan.epochs)] if plan.epochs else ["--seconds", str(plan.seconds)]
+    steps = ["--batch-size", str(plan.batch_size), "--seed", str(plan.seed), "--threads", str(plan.threads)]
+    return ["--dataset", dataset, *budget, *steps, "--device", device]
 
 
 def clean_tags(tags: Iterable[Any]) -> tuple[str, ...]:

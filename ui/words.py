@@ -9,3 +9,14 @@ def data_title(title: str, shape: tuple[int, int, int]) -> str:
     size = f"{width}×{height}"
     kind = "gray" if channels == 1 else "colour"
     return f"{title} · {kind}" if size in title else f"{title} · {size} {kind}"
+
+
+def duration(seconds: float) -> str:
+    """As one would say it: "40 s", "3 min 20 s", "2 h 5 min"."""
+    whole = max(0, round(seconds))
+    minutes, hours = whole // 60, whole // 3600
+    if minutes < 1:
+        return f"{whole} s"
+    if hours < 1:
+        return f"{minutes} min {whole % 60} s" if whole % 60 else f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"

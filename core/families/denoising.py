@@ -13,22 +13,18 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from core import nets, objectives
-from core.corruption import BY_NAME, corrupt
-from core.family import Autoencoder, Loss, Shape, Turn, setting
+from core.corruption import BY_NAME, CORRUPTIONS, corrupt
+from core.family import Autoencoder, Loss, Shape, Span, Turn, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoisingConfig(nets.DeterministicConfig):
     noise: str = setting("gaussian", "What damages the input", choices=tuple(BY_NAME))
-    amount: float = setting(0.3, "How much, in the unit of the noise", low=0.0, high=1000.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        kind = BY_NAME[self.noise]
-        if not kind.low <= self.amount <= kind.high:
-            raise ValueError(
-                f"amount of {self.noise} lies between {kind.low} and {kind.high}, not {self.amount}"
-            )
+    amount: float = setting(
+        0.3,
+        "How much",
+        by=("noise", {one.name: Span(one.default, one.low, one.high, one.unit) for one in CORRUPTIONS}),
+    )
 
 
 class Denoising(Autoencoder):

@@ -9,7 +9,7 @@
     generator   minimise  -log s(D(G(z)))   or   -D(G(z))
     encoder     minimise  E||E(G(z)) - z||^2 / dim z                   (latent regressor: Donahue et al. 2017, arXiv:1605.09782)
 
-    with augment, D(x) stands for D(T(x)) everywhere, T a random change of colour, place and cover (Zhao et al. 2020)
+    with augment, D(x) stands for D(T(x)) everywhere, T a random shift and cover (Zhao et al. 2020)
 
 Pictures come from the running average of the generator's weights. The encoder learns from those pictures and changes
 neither player; it gives every picture a code, so that a GAN can be asked what the others are asked.

@@ -144,10 +144,8 @@ def estimate(options: argparse.Namespace) -> None:
 
     model, plan, data, device = described(options, Store(options.store))
     found = measured(type(model)(model.config, model.shape).to(device), plan, data)
-    if options.json:
-        print(json_line(asdict(found)))
-    else:
-        print(f"about {found.seconds:.0f} s: {terms(asdict(found))}")
+    numbers = {"seconds": found.seconds(plan), "epochs": found.epochs(plan), **asdict(found)}
+    print(json_line(numbers) if options.json else terms(numbers))
 
 
 def fetch(options: argparse.Namespace) -> None:

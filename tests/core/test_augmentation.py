@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.augmentation import GRAY, augment, coloured, cutout, translated
+from core.augmentation import GRAY, augment, cutout, translated
 
 SHAPE = (200, 3, 16, 24)
 
@@ -16,30 +16,12 @@ def pictures() -> torch.Tensor:
     return torch.rand(SHAPE, generator=seeded(9))
 
 
-@pytest.mark.parametrize("change", [augment, coloured, translated, cutout])
+@pytest.mark.parametrize("change", [augment, translated, cutout])
 def test_shape_stays_and_the_seed_decides(change) -> None:
     x = pictures()
     assert change(x, seeded()).shape == x.shape
     assert torch.equal(change(x, seeded()), change(x, seeded()))
     assert not torch.equal(change(x, seeded()), change(x, seeded(1)))
-
-
-def test_colours_change_affinely_within_the_published_ranges() -> None:
-    x = pictures().double()
-    y = coloured(x, seeded())
-    brightness = y.mean((1, 2, 3)) - x.mean((1, 2, 3))  # neither of the other changes moves the mean
-    assert brightness.abs().max() <= 0.25 and brightness.min() < -0.2 and brightness.max() > 0.2
-    contrast = y.mean(1).flatten(1).std(1) / x.mean(1).flatten(1).std(1)  # of the gray picture
-    assert 0.5 <= contrast.min() < 0.6 and 1.4 < contrast.max() <= 1.5
-    chroma = (y - y.mean(1, keepdim=True)).flatten(1).norm(dim=1)
-    saturation = chroma / (x - x.mean(1, keepdim=True)).flatten(1).norm(dim=1) / contrast
-    assert 0 <= saturation.min() < 0.1 and 1.9 < saturation.max() <= 2
-
-
-def test_a_gray_picture_has_no_saturation() -> None:
-    x = pictures()[:, :1]
-    y = coloured(x, seeded())
-    assert (y.flatten(1).std(1) / x.flatten(1).std(1)).min() >= 0.49
 
 
 def test_translation_moves_whole_pixels_up_to_an_eighth_and_uncovers_gray() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from core.families import FAMILIES, family
-from core.family import Autoencoder, Config, Family, Loss, Setting, adam, noise_like, setting
+from core.family import Autoencoder, Config, Family, Loss, Setting, Span, adam, noise_like, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,17 @@ def test_a_config_cannot_be_changed() -> None:
 def test_settings_describe_the_fields_in_order() -> None:
     described = Sample.settings()
     assert [one.name for one in described] == ["size", "rate", "loud", "kind", "layers"]
-    assert described[2] == Setting("loud", bool, False, "A switch", None, None, (), {"kind": ("b",)})
+    assert described[2] == Setting("loud", bool, False, "A switch", None, None, (), {"kind": ("b",)}, None)
+
+
+def test_a_setting_acts_and_has_its_range_by_the_values_beside_it() -> None:
+    loud, rate = Sample.settings()[2], Sample.settings()[1]
+    assert loud.acts({"kind": "b"}) and not loud.acts({"kind": "a"}) and rate.acts({})
+    by = rate._replace(by=("kind", {"b": Span(5.0, 4.0, 6.0, "per second")}))
+    assert by.beside({"kind": "a"}) == by.beside({}) == by.beside({"kind": []}) == by
+    asked = by.beside({"kind": "b"})
+    assert (asked.default, asked.low, asked.high) == (5.0, 4.0, 6.0)
+    assert asked.help == f"{rate.help}: per second"
 
 
 def test_several_unknown_settings_are_all_named() -> None:

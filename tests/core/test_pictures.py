@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.pictures import as_bytes, as_floats, png, sheet, tiles
+from core.pictures import as_bytes, as_floats, gif, png, sheet, tiles
 
 
 def numbered(count: int, channels: int = 1, height: int = 3, width: int = 2) -> np.ndarray:
@@ -53,3 +53,23 @@ def test_floats_are_made_of_any_array_and_are_a_copy() -> None:
 def test_a_png_holds_the_same_pixels(channels: int) -> None:
     page = sheet(numbered(4, channels))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(page)))), page)
+
+
+def test_a_film_shows_every_frame_enlarged_and_how_far_it_is() -> None:
+    frames = [np.full((28, 280), shade, np.uint8) for shade in (10, 120, 250)]
+    with Image.open(io.BytesIO(gif(frames, 250, 1500))) as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (3, (840, 28 * 3 + 4), 0)
+        shown = []
+        for number in range(3):
+            film.seek(number)
+            pixels = np.asarray(film.convert("L"))
+            assert len(np.unique(pixels[:84])) == 1
+            shown.append((int(pixels[0, 0]), int((pixels[-1] == 255).sum()), film.info["duration"]))
+    assert shown == [(10, 280, 250), (120, 560, 250), (250, 840, 1500)]
+
+
+def test_a_film_keeps_colours() -> None:
+    frame = np.zeros((8, 16, 3), np.uint8)
+    frame[:, 8:] = (200, 30, 90)
+    with Image.open(io.BytesIO(gif([frame, frame[:, ::-1]], 100, 100))) as film:
+        assert np.abs(np.asarray(film.convert("RGB"))[0, -1].astype(int) - (200, 30, 90)).max() <= 4

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core import objectives
-from core.corruption import CORRUPTIONS, Corruption, corrupt
+from core.corruption import BY_NAME, CORRUPTIONS, Corruption, corrupt
 from core.families.denoising import Denoising
 from core.families.vanilla import Vanilla
 from core.family import Turn
@@ -38,10 +38,19 @@ def test_every_step_damages_anew(rng: torch.Generator) -> None:
 def test_the_amount_has_to_suit_the_noise(kind: Corruption) -> None:
     assert Denoising.Config(noise=kind.name, amount=kind.default).amount == kind.default
     for amount in {max(0.0, kind.low - 0.5), kind.high + 0.5} - {kind.low}:
-        with pytest.raises(
-            ValueError, match=f"^amount {'' if amount > 1000 else f'of {kind.name} '}lies between"
-        ):
+        with pytest.raises(ValueError, match=f"^amount lies between {kind.low} and {kind.high}, not"):
             Denoising.Config(noise=kind.name, amount=amount)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS, ids=lambda kind: kind.name)
+def test_an_amount_that_is_left_out_is_usual_for_the_noise(kind: Corruption) -> None:
+    assert Denoising.Config.parse([f"noise={kind.name}"]).amount == kind.default
+    assert Denoising.Config.from_json({"noise": kind.name}).amount == kind.default
+    (amount,) = (one for one in Denoising.Config.settings() if one.name == "amount")
+    asked = amount.beside({"noise": kind.name})
+    assert (asked.default, asked.low, asked.high) == (kind.default, kind.low, kind.high)
+    assert asked.help.endswith(kind.unit)
+    assert amount.default == BY_NAME["gaussian"].default  # what the class says without asking
 
 
 @torch.no_grad()

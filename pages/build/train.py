@@ -1,0 +1,190 @@
+"""Train: choose pictures, a family and a budget, and watch what it learns to keep."""
+
+from __future__ import annotations
+
+import secrets
+
+import streamlit as st
+
+from core.families import FAMILIES
+from core.family import Autoencoder, Config
+from core.files import StoreError
+from core.glance import card_of
+from core.jobs import Jobs
+from core.record import described, planned
+from core.training import BUDGETS, Plan, device_named, epochs_for
+from ui import datasets, estimates, forms, losses, together, watch
+from ui.html import block
+from ui.theme import colour
+
+OWN = ("epochs", "minutes")
+SEEDS = (1, 3)
+
+
+def main() -> None:
+    st.title("Train")
+    st.markdown(
+        "Pick pictures and a family, and watch it learn what to keep. Training runs on when you close this page."
+    )
+    together.at_work()
+    if id := st.query_params.get("watch", ""):
+        watched(id, watch.watch)
+    elif id := st.query_params.get("group", ""):
+        watched(id, together.group)
+    else:
+        set_up()
+
+
+def watched(id: str, draw: object) -> None:
+    with st.container(border=True):
+        draw(id)
+    if st.button("Set up another training", icon=":material/add:"):
+        for name in ("watch", "group"):
+            st.query_params.pop(name, None)
+        st.rerun()
+
+
+# --- setting up -------------------------------------------------------------------------------------------------
+
+
+def set_up() -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("1 · Pictures", anchor=False)
+        look = datasets.pick()
+        with st.expander("Your own pictures", icon=":material/folder_zip:"):
+            datasets.keep_own()
+    with right:
+        st.subheader("2 · Family", anchor=False)
+        Family = pick_family()
+    st.subheader("3 · How", anchor=False)
+    pictures = look.counts[0] if look else 0
+    plan, name, device = budget(pictures)
+    with st.expander(f"Settings of {Family.title}", icon=":material/tune:"):
+        config = forms.settings(Family)
+    with st.expander("Read the loss", icon=":material/function:"):
+        read_the_loss(Family)
+    if look and plan and config:
+        start(Family, config, plan, look, name, device)
+
+
+def pick_family() -> type[Autoencoder]:
+    by_key = {one.key: one for one in FAMILIES}
+    key = st.radio(
+        "Family",
+        list(by_key),
+        format_func=lambda key: f":material/{by_key[key].symbol}: {by_key[key].title}",
+        captions=[one.idea for one in FAMILIES],
+        label_visibility="collapsed",
+        key="family",
+        bind="query-params",
+    )
+    return by_key[key]
+
+
+def budget(pictures: int) -> tuple[Plan | None, str, str]:
+    """Plan, name and device; no plan where what was entered makes none."""
+    cells = st.columns([3, 1, 1, 1, 2], vertical_alignment="bottom", gap="medium")
+    chosen = cells[0].segmented_control(
+        "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, key="budget", bind="query-params",
+        help="Quick is for a first look, balanced what the models in the box had, best four times that.",
+    )  # fmt: skip
+    if chosen == "minutes":
+        minutes = cells[1].number_input(
+            "Minutes", 0.5, 10_000.0, 2.0, step=0.5, format="%g", key="minutes", bind="query-params"
+        )
+        length = {"seconds": minutes * 60}
+    elif chosen == "epochs":
+        length = {
+            "epochs": cells[1].number_input("Epochs", 1, 100_000, 20, key="epochs", bind="query-params")
+        }
+    else:
+        length = {"epochs": epochs_for(chosen, pictures)}
+        cells[1].metric("Epochs", f"{length['epochs']:,}")
+    batch = cells[2].number_input("Pictures a step", 2, 4096, 64, key="batch", bind="query-params")
+    seed = cells[3].number_input(
+        "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed gives the same run."
+    )
+    name = cells[4].text_input("Name", placeholder="if you like", max_chars=80)
+    try:
+        return Plan(**length, batch_size=batch, seed=seed), name, pick_device()
+    except ValueError as error:
+        st.error(f"This makes no plan: {error}.", icon=":material/event_busy:")
+        return None, name, "cpu"
+
+
+def pick_device() -> str:
+    """Asked only where there is a choice."""
+    best = device_named("auto").type
+    if best == "cpu":
+        return best
+    return st.segmented_control(
+        "Device", (best, "cpu"), default=best, required=True, key="device", bind="query-params"
+    )
+
+
+def read_the_loss(Family: type[Autoencoder]) -> None:
+    card = card_of(Family)
+    st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
+    words, code = st.columns([2, 3], gap="large")
+    words.markdown(f"**{card.title}**, {card.paper}\n\n$$\n{card.objective}\n$$")
+    words.code(card.diagram, language=None, wrap_lines=True)
+    words.caption(f"Choose it when {card.choose}.")
+    code.code(losses.source(Family), language="python")
+
+
+def start(
+    Family: type[Autoencoder], config: Config, plan: Plan, look: datasets.Look, name: str, device: str
+) -> None:
+    data = planned(plan, look.name, device)
+    estimates.tell(described(Family.key, config), data, plan)
+    one, six, seeds, _ = st.columns([1.3, 1.3, 1, 2], vertical_alignment="bottom")
+    named = ["--name", name] if name.strip() else []
+    if one.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:", width="stretch"):
+        title = f"{Family.title} on {look.title}"
+        begin([["train", *described(Family.key, config), *data, *named]], [title], device)
+    count = seeds.segmented_control("Seeds of each", SEEDS, default=1, required=True, key="seeds", bind="query-params",
+        help="With three, the table at the end can tell families apart from luck.")  # fmt: skip
+    if six.button(
+        "Train all six",
+        icon=":material/apps:",
+        width="stretch",
+        help="Each family with its defaults and this budget.",
+    ):
+        plans = [
+            (each, Plan(**{**vars(plan), "seed": plan.seed + offset}))
+            for offset in range(count)
+            for each in FAMILIES
+        ]
+        begin(
+            [
+                ["train", "--family", each.key, *planned(its, look.name, device), *named]
+                for each, its in plans
+            ],
+            [
+                f"{each.title} on {look.title}" + (f", seed {its.seed}" if count > 1 else "")
+                for each, its in plans
+            ],
+            device,
+        )
+
+
+def begin(commands: list[list[str]], titles: list[str], device: str) -> None:
+    """Start the jobs, and open what shows them."""
+    group = secrets.token_hex(4) if len(commands) > 1 else ""
+    try:
+        started = [
+            Jobs().start(command, title, lane=f"train-{device}", group=group)
+            for command, title in zip(commands, titles, strict=True)
+        ]
+    except StoreError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return
+    if group:
+        st.query_params["group"] = group
+    else:
+        st.query_params["watch"] = started[0].id
+    st.rerun()
+
+
+main()

@@ -1,0 +1,73 @@
+"""How long a training would take here, measured in a process of its own while the visitor still thinks about it."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from core.estimate import Estimate
+from core.jobs import Job, Jobs
+from core.training import Plan
+from ui.words import duration
+
+EVERY = 0.5  # seconds between two looks
+Known = dict[tuple[str, ...], Estimate | str]
+
+
+def tell(model: list[str], data: list[str], plan: Plan) -> None:
+    """Say how long it takes to train `model` on `data`, two lists of flags, once that has been measured."""
+    arguments = ["estimate", *model, *data, "--json"]
+    key = (
+        *model,
+        data[1],
+        str(plan.batch_size),
+        str(plan.threads),
+        data[-1],
+    )  # what an epoch's seconds depend on
+    known: Known = st.session_state.setdefault("estimates", {})
+    st.fragment(measure, run_every=None if key in known else EVERY)(key, arguments, plan)
+
+
+def measure(key: tuple[str, ...], arguments: list[str], plan: Plan) -> None:
+    known: Known = st.session_state["estimates"]
+    if key not in known:
+        job = measuring(key, arguments)
+        if job.active:
+            st.caption(":material/timer: Measuring on a few steps how long this takes…")
+            return
+        known[key] = outcome(job)
+        st.session_state.pop("measuring", None)
+        st.rerun()
+    found = known[key]
+    if isinstance(found, str):
+        st.warning(f"How long it takes cannot be told: {found}", icon=":material/timer_off:")
+        return
+    pace = f"{found.images_per_second:,.0f} pictures a second, measured on a few steps"
+    if plan.epochs:
+        st.caption(f":material/timer: About **{duration(found.seconds(plan))}** here: {pace}.")
+    else:
+        st.caption(f":material/timer: Room for about **{found.epochs(plan):,.0f} epochs** here: {pace}.")
+
+
+def measuring(key: tuple[str, ...], arguments: list[str]) -> Job:
+    """The job that measures this; one that measures what is no longer asked for is stopped."""
+    jobs = Jobs()
+    before: tuple[tuple[str, ...], str] | None = st.session_state.get("measuring")
+    found = {job.id: job for job in jobs.all()}
+    if before and before[0] == key and before[1] in found:
+        return found[before[1]]
+    if before and before[1] in found and found[before[1]].active:
+        found[before[1]].stop()
+    job = jobs.start(arguments, "Measurement of the time a training takes")
+    st.session_state["measuring"] = key, job.id
+    return job
+
+
+def outcome(job: Job) -> Estimate | str:
+    """The estimate, or why there is none."""
+    try:
+        told = json.loads(job.output())
+        return Estimate(told["epoch_seconds"], told["preview_seconds"], told["images_per_second"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return job.message or "the measurement broke off."

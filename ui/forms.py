@@ -1,0 +1,77 @@
+"""Forms for the settings of a family: everything in them follows from its config."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from core.family import Autoencoder, Config, Setting
+from core.nets import BackboneConfig
+
+COLUMNS = 3
+FEW = 3  # choices that stand side by side
+
+
+def settings(Family: type[Autoencoder]) -> Config | None:
+    """A form for the family's settings, its own before those of the backbone. None, and a word why, where they do not fit."""
+    values = {one.name: one.default for one in Family.Config.settings()}
+    backbone = {one.name for one in BackboneConfig.settings()} - {"latent_dim"}
+    ordered = sorted(Family.Config.settings(), key=lambda one: one.name in backbone)
+    cells = st.columns(COLUMNS, gap="medium")
+    place = 0
+    for one in ordered:
+        asked = one.beside(values)
+        values[one.name] = asked.default
+        if not one.acts(values):
+            continue
+        with cells[place % COLUMNS]:
+            values[one.name] = widget(asked, key_of(Family, one, values))
+        place += 1
+    try:
+        return Family.Config(**{name: parsed(Family, name, value) for name, value in values.items()})
+    except ValueError as error:
+        st.error(f"These settings do not fit together: {error}.", icon=":material/tune:")
+        return None
+
+
+def key_of(Family: type[Autoencoder], one: Setting, values: dict[str, Any]) -> str:
+    """Also the name in the address. A setting whose range follows from another has one for each of its values."""
+    return ".".join([Family.key, one.name, *([str(values[one.by[0]])] if one.by else [])])
+
+
+def widget(one: Setting, key: str) -> Any:
+    """What the visitor chose; a list of numbers comes as text."""
+    label, _, rest = one.help.partition(";")
+    hint = " ".join(
+        filter(None, [f"`{one.name}`.", rest.strip().capitalize() + "." if rest else "", reach(one)])
+    )
+    shared: dict[str, Any] = dict(key=key, help=hint, bind="query-params")
+    if one.kind is bool:
+        return st.toggle(label, value=one.default, **shared)
+    if one.choices and len(one.choices) <= FEW:
+        return st.segmented_control(label, one.choices, default=one.default, required=True, **shared)
+    if one.choices:
+        return st.selectbox(label, one.choices, index=one.choices.index(one.default), **shared)
+    if one.kind is int:
+        return st.number_input(label, one.low, one.high, one.default, step=1, **shared)
+    if one.kind is float:
+        shown: dict[str, Any] = dict(step=step(one.default), format="%g")
+        return st.number_input(label, float(one.low or 0), one.high, one.default, **shown, **shared)
+    return st.text_input(label, one.text(one.default), **shared)
+
+
+def parsed(Family: type[Autoencoder], name: str, value: Any) -> Any:
+    """Raises ValueError in words."""
+    one = next(one for one in Family.Config.settings() if one.name == name)
+    return one.parse(value) if one.kind == tuple[int, ...] and isinstance(value, str) else value
+
+
+def reach(one: Setting) -> str:
+    return "" if one.low is None or one.high is None else f"From {one.low:g} to {one.high:g}."
+
+
+def step(default: float) -> float:
+    """A tenth of the value, rounded to a power of ten."""
+    return 10.0 ** (math.floor(math.log10(default)) - 1) if default > 0 else 0.1

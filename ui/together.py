@@ -1,0 +1,141 @@
+"""Trainings side by side: what is at work now, and what was started together."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.files import StoreError
+from core.jobs import Job, Jobs
+from core.store import Run
+from ui.html import block, strip
+from ui.theme import colour
+from ui.watch import EVERY, ICONS, Watched, find
+
+SHOWN = 10  # pictures of each
+
+
+def trainings() -> list[Job]:
+    return [job for job in Jobs().all() if job.arguments[:1] == ("train",)]
+
+
+# --- at work ----------------------------------------------------------------------------------------------------
+
+
+def at_work() -> None:
+    """What runs and waits, whoever started it, except for what the page shows anyway."""
+    active = [job for job in trainings() if job.active]
+    if active:
+        st.fragment(listed, run_every=EVERY)(len(active))
+
+
+def listed(count: int) -> None:
+    active = [job for job in trainings() if job.active]
+    if len(active) != count:
+        st.rerun()
+    shown = (st.query_params.get("watch"), st.query_params.get("group"))
+    others = [
+        job
+        for job in active
+        if job.id not in shown and job.run not in shown and (job.group or job.id) not in shown
+    ]
+    if not others:
+        return
+    with st.container(border=True):
+        st.markdown(f"**At work** · {len(others)}")
+        for job in others:
+            line(job)
+
+
+def line(job: Job) -> None:
+    words, bar, buttons = st.columns([3, 4, 2], vertical_alignment="center")
+    one = found(job)
+    words.markdown(f"{ICONS.get(job.state, '')} {job.title}")
+    bar.progress(one.progress, one.told())
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Watch", key=f"watch-{job.id}", icon=":material/visibility:"):
+            st.query_params.pop("group", None)
+            st.query_params["watch"] = job.id
+            st.rerun()
+        if st.button("Stop", key=f"stop-{job.id}", icon=":material/stop:"):
+            job.stop()
+
+
+def found(job: Job) -> Watched:
+    try:
+        return find(job.id)
+    except StoreError:  # its run is damaged, or has been deleted meanwhile
+        return Watched(job, None)
+
+
+# --- started together -------------------------------------------------------------------------------------------
+
+
+def group(id: str) -> None:
+    jobs = [job for job in trainings() if job.group == id]
+    if not jobs:
+        st.warning(
+            "These trainings are not listed any more; what they trained is in the Library.",
+            icon=":material/search_off:",
+        )
+        return
+    active = any(job.active for job in jobs)
+    st.fragment(board, run_every=EVERY if active else None)(id, active)
+
+
+def board(id: str, was_active: bool) -> None:
+    jobs = [job for job in trainings() if job.group == id]
+    active = any(job.active for job in jobs)
+    if active != was_active:
+        st.rerun()
+    watched = [found(job) for job in jobs]
+    done = sum(not one.active for one in watched)
+    words, button = st.columns([4, 1], vertical_alignment="center")
+    words.subheader(f"{len(jobs)} trainings, one after the other", anchor=False)
+    if active and button.button("Stop all", icon=":material/stop:"):
+        for job in jobs:
+            if job.active:
+                job.stop()
+    st.progress(
+        sum(1.0 if not one.active else one.progress for one in watched) / len(watched),
+        f"{done} of {len(jobs)} have ended",
+    )
+    for one in watched:
+        row(one)
+    if not active:
+        compare([one.run for one in watched if one.run is not None])
+
+
+def row(one: Watched) -> None:
+    """How far one is and what it makes of pictures."""
+    assert one.job is not None
+    words, pictures = st.columns([1, 2], vertical_alignment="center", gap="medium")
+    with words:
+        hue = colour(one.run.record.family) if one.run else "transparent"
+        st.html(block(f'<div class="head" style="border-color: {hue}"></div>'))
+        st.markdown(f"{ICONS.get(one.state, '')} **{one.job.title}**")
+        if one.active:
+            st.progress(one.progress, one.told())
+        else:
+            st.caption(f"{one.state.capitalize()}. {one.job.message or one.told()}")
+    if one.run and (epochs := one.run.preview_epochs()):
+        with pictures:
+            strips(one.run, epochs[-1])
+
+
+def strips(run: Run, epoch: int) -> None:
+    try:
+        previews = run.previews(epoch)
+    except StoreError as error:
+        st.warning(str(error), icon=":material/broken_image:")
+        return
+    back = strip(previews.reconstructions, (f"picture {i + 1} rebuilt" for i in range(SHOWN)), SHOWN)
+    new = strip(previews.samples[:SHOWN], (f"new picture {i + 1}" for i in range(SHOWN)), SHOWN)
+    st.html(block(f'<div class="label">What comes back, and new pictures, epoch {epoch}</div>', back, new))
+
+
+def compare(runs: list[Run]) -> None:
+    from ui import comparison
+
+    finished = [run for run in runs if run.status == "completed"]
+    if len(finished) > 1:
+        comparison.show(finished)

@@ -1,0 +1,340 @@
+"""A training as it goes: how far it is, its terms, its pictures, and what one can do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from core.data import BY_NAME, DataError, is_local, load
+from core.families import family
+from core.files import StoreError
+from core.jobs import Job, Jobs
+from core.pictures import gif, sheet
+from core.store import Run, Store
+from core.training import showcase
+from ui.components.timelapse import Frame, timelapse
+from ui.html import data_uri
+from ui.theme import colour
+from ui.words import duration
+
+EVERY = 1.0  # seconds between two looks
+POINTS = 300  # of a curve
+ROW = 4  # charts side by side
+PAUSE, REST = 250, 1500  # milliseconds, in films
+
+ICONS = {
+    "starting": ":material/hourglass_top:",
+    "waiting": ":material/hourglass_empty:",
+    "working": ":material/play_arrow:",
+    "done": ":material/check:",
+    "completed": ":material/check:",
+    "stopped": ":material/pause:",
+    "interrupted": ":material/power_off:",
+    "diverged": ":material/error:",
+    "failed": ":material/error:",
+    "died": ":material/power_off:",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A job, the run that it trains, or both: either may be missing, but not both."""
+
+    job: Job | None
+    run: Run | None
+
+    @property
+    def active(self) -> bool:
+        return self.job.active if self.job else self.run is not None and self.run.status == "running"
+
+    @property
+    def state(self) -> str:
+        """Of the job as long as it is at work, else of the run, which outlives it."""
+        if self.job and (self.job.active or self.run is None):
+            return self.job.state
+        assert self.run is not None
+        return self.run.status
+
+    @property
+    def title(self) -> str:
+        if self.run:
+            record = self.run.record
+            named = f" · {record.name}" if record.name else ""
+            return f"{family(record.family).title} on {record.dataset.get('title', record.dataset['name'])}{named}"
+        return self.job.title if self.job else ""
+
+    @cached_property
+    def last_step(self) -> dict[str, Any] | None:
+        steps = self.run.steps() if self.run else []
+        return steps[-1] if steps else None
+
+    @property
+    def progress(self) -> float:
+        if self.state == "completed":
+            return 1.0
+        return float(self.last_step["progress"]) if self.last_step else 0.0
+
+    def told(self) -> str:
+        """How far it is, in words."""
+        last = self.last_step
+        if self.job and self.job.state == "waiting":
+            ahead = Jobs().ahead(self.job)
+            return f"Waiting for {ahead[-1].title} to end, {len(ahead)} ahead." if ahead else "It is next."
+        if last is None:
+            return (
+                "Starting: reading the pictures and making the net." if self.active else "It has not begun."
+            )
+        spent, progress = last["seconds"], last["progress"]
+        if not self.active:
+            return f"{last['epoch']:,} epochs in {duration(spent)}"
+        if progress >= 1:
+            return f"Scoring the test pictures after {last['epoch']:,} epochs"
+        left = f", about {duration(spent * (1 - progress) / progress)} left" if progress > 0 else ""
+        return f"Epoch {last['epoch']:,} · {progress:.0%}{left}"
+
+
+def find(id: str) -> Watched:
+    """By the id of a job or of a run, as it stands in the address. Raises StoreError."""
+    jobs, store = Jobs(), Store()
+    if id in store.folders():
+        return Watched(jobs.training(id), store.run(id))
+    job = jobs.job(id)
+    return Watched(job, store.run(job.run) if job.run and job.run in store.folders() else None)
+
+
+def watch(id: str) -> None:
+    """Draw it, and draw it anew while it goes on."""
+    try:
+        active = find(id).active
+    except StoreError as error:
+        st.warning(str(error), icon=":material/search_off:")
+        return
+    st.fragment(live, run_every=EVERY if active else None)(id, active)
+
+
+def live(id: str, was_active: bool) -> None:
+    try:
+        one = find(id)
+    except StoreError as error:
+        st.warning(str(error), icon=":material/search_off:")
+        return
+    if one.active != was_active:
+        st.rerun()
+    head(one)
+    if one.run is None:
+        return
+    pictures(one.run)
+    st.plotly_chart(curves(one.run), key=f"curves-{one.run.id}", config={"displaylogo": False})
+    if one.run.record.metrics.get("test"):
+        scores(one.run)
+
+
+# --- where it stands --------------------------------------------------------------------------------------------
+
+
+def head(one: Watched) -> None:
+    words, buttons = st.columns([3, 2], vertical_alignment="center")
+    words.subheader(f"{ICONS.get(one.state, '')} {one.title}", anchor=False)
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
+        actions(one)
+    if one.active:
+        st.progress(one.progress, one.told())
+    else:
+        st.caption(f"{one.state.capitalize()}. {one.told()}")
+    explain(one)
+
+
+def actions(one: Watched) -> None:
+    if one.job and one.job.active:
+        asked = (one.job.folder / "stop").exists()
+        if st.button("Stopping…" if asked else "Stop", icon=":material/stop:", disabled=asked):
+            one.job.stop()
+            st.rerun(scope="fragment")
+    elif one.run and one.run.status in ("stopped", "interrupted", "created"):
+        if st.button("Resume", icon=":material/play_arrow:", type="primary"):
+            go_on(["train", "--resume", one.run.id], one)
+    elif one.run and one.run.status == "completed":
+        with st.popover("Train further", icon=":material/replay:"):
+            st.markdown("A new run starts from these weights.")
+            epochs = st.number_input("Epochs", 1, 100_000, one.run.record.plan.get("epochs") or 20)
+            if st.button("Start", icon=":material/play_arrow:"):
+                go_on(["train", "--from", one.run.id, "--epochs", str(epochs)], one)
+
+
+def go_on(arguments: list[str], one: Watched) -> None:
+    assert one.run is not None
+    job = Jobs().start(arguments, one.title, lane=f"train-{one.run.record.device or 'cpu'}")
+    st.query_params["watch"] = job.id
+    st.rerun()
+
+
+def explain(one: Watched) -> None:
+    """Why it ended where it was not meant to, and what to do."""
+    if one.active:
+        return
+    if one.run and one.run.status == "diverged":
+        st.error(
+            "A number stopped being finite; the last good weights are kept. Lower the learning rate and train anew.",
+            icon=":material/error:",
+        )
+    job = one.job
+    if job is None or job.state not in ("failed", "died"):
+        return
+    if job.state == "failed":
+        st.error(f"It failed: {job.message or 'no reason was given.'}", icon=":material/error:")
+    else:
+        st.warning(
+            "The process ended without a word: it was killed, or the machine ran out of memory. "
+            + ("Resume goes on from its last checkpoint." if one.run else "Start it again."),
+            icon=":material/power_off:",
+        )
+    if words := job.last_words():
+        with st.expander("Its last words"):
+            st.code(words, language=None)
+
+
+def scores(run: Run) -> None:
+    test = run.record.metrics["test"]
+    cells = st.columns(4)
+    cells[0].metric("PSNR", f"{test['psnr']:.1f} dB")
+    cells[1].metric("SSIM", f"{test['ssim']:.3f}")
+    cells[2].metric("SSE per picture", f"{test['sse']:.2f}")
+    cells[3].metric("Test pictures", f"{test['n']:,}")
+
+
+# --- its terms --------------------------------------------------------------------------------------------------
+
+
+def curves(run: Run) -> go.Figure:
+    """A chart for each term: single steps faint, means of epochs over training and validation pictures."""
+    steps, epochs = thinned(run.steps()), thinned(run.metrics())
+    names = list(
+        dict.fromkeys(
+            name
+            for numbers in [
+                *(one["numbers"] for one in steps[-1:]),
+                *(one["validation"] for one in epochs[-1:]),
+            ]
+            for name in numbers
+        )
+    ) or ["loss"]
+    rows = -(-len(names) // ROW)
+    figure = make_subplots(
+        rows, min(ROW, len(names)), subplot_titles=[name.replace("_", " ") for name in names]
+    )
+    hue = colour(run.record.family)
+    for place, name in enumerate(names):
+        where = dict(row=place // ROW + 1, col=place % ROW + 1)
+        lines = {
+            "single steps": ([one["step"] for one in steps], [one["numbers"].get(name) for one in steps]),
+            "training": ([one["step"] for one in epochs], [one["train"].get(name) for one in epochs]),
+            "validation": ([one["step"] for one in epochs], [one["validation"].get(name) for one in epochs]),
+        }
+        for label, (x, y) in lines.items():
+            style = {
+                "single steps": dict(line=dict(color=hue, width=1), opacity=0.35),
+                "training": dict(line=dict(color=hue, width=1.5, dash="dot")),
+                "validation": dict(
+                    line=dict(color=hue, width=2.5), mode="lines+markers", marker=dict(size=4)
+                ),
+            }[label]
+            figure.add_scatter(
+                x=x,
+                y=y,
+                name=label,
+                legendgroup=label,
+                showlegend=place == 0,
+                **{"mode": "lines"} | style,
+                **where,
+            )
+    figure.update_layout(
+        height=90 + 190 * rows,
+        margin=dict(l=10, r=10, t=60, b=10),
+        legend=dict(orientation="h", yanchor="bottom", y=1 + 0.22 / rows, x=0),
+        uirevision=run.id,
+    )
+    figure.update_annotations(font_size=13)
+    figure.update_xaxes(nticks=4)
+    figure.update_yaxes(nticks=4)
+    return figure
+
+
+def thinned(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `POINTS` of them, the first and the last among them."""
+    if len(records) <= POINTS:
+        return records
+    return [records[index] for index in np.linspace(0, len(records) - 1, POINTS).round().astype(int)]
+
+
+# --- its pictures -----------------------------------------------------------------------------------------------
+
+
+def pictures(run: Run) -> None:
+    epochs = run.preview_epochs()
+    if not epochs:
+        st.caption("The first pictures come with the end of the first epoch.")
+        return
+    frames = [frame for epoch in epochs if (frame := _frame(str(run.folder), epoch)) is not None]
+    if not frames:
+        st.warning(f"The pictures of {run.id} cannot be read.", icon=":material/broken_image:")
+        return
+    originals = put_in(run)
+    shown = "" if originals is None else data_uri(sheet(originals, len(originals)))
+    timelapse(frames, shown, family(run.record.family).sampling, key=f"timelapse-{run.id}")
+    st.download_button(
+        "Film",
+        lambda: film(run, originals),
+        f"{run.id}.gif",
+        "image/gif",
+        icon=":material/movie:",
+        on_click="ignore",
+        help="All epochs as an animated GIF: what was put in, what came back, and new pictures.",
+        key=f"film-{run.id}",
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=1_000)
+def _frame(folder: str, epoch: int) -> Frame | None:
+    try:
+        previews = Run.open(Path(folder)).previews(epoch)
+    except StoreError:
+        return None
+    columns = len(previews.reconstructions)
+    return Frame(
+        epoch, data_uri(sheet(previews.reconstructions, columns)), data_uri(sheet(previews.samples, columns))
+    )
+
+
+def put_in(run: Run) -> np.ndarray | None:
+    """The pictures behind the previews: those in the run, else from the data, where they are here and the same."""
+    if (kept := run.originals()) is not None:
+        return kept
+    name = run.record.dataset["name"]
+    try:
+        if name not in BY_NAME or not is_local(name):
+            return None
+        data = load(name)
+    except DataError:
+        return None
+    if data.fingerprint != run.record.dataset.get("fingerprint"):
+        return None
+    return data.validation.images[showcase(data.validation)]
+
+
+def film(run: Run, originals: np.ndarray | None) -> bytes:
+    frames = []
+    for epoch in run.preview_epochs():
+        previews = run.previews(epoch)
+        parts = [previews.reconstructions, previews.samples]
+        if originals is not None and originals.shape == previews.reconstructions.shape:
+            parts.insert(0, originals)
+        columns = len(previews.reconstructions)
+        frames.append(np.concatenate([sheet(part, columns) for part in parts]))
+    return gif(frames, PAUSE, REST)

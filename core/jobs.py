@@ -104,7 +104,7 @@ class Job:
         if not (self.folder / "lock").exists():
             return False
         try:
-            with FileLock(self.folder / "lock", timeout=0.02, poll_interval=0.01):  # twice: others ask, too
+            with FileLock(self.folder / "lock", timeout=0):  # one who asks at this moment looks alive, too
                 return False
         except Timeout:
             return True

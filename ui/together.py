@@ -12,6 +12,7 @@ from ui.theme import colour
 from ui.watch import EVERY, ICONS, Watched, find
 
 SHOWN = 10  # pictures of each
+LATELY = 6
 
 
 def trainings() -> list[Job]:
@@ -67,6 +68,22 @@ def found(job: Job) -> Watched:
         return Watched(job, None)
 
 
+def lately() -> None:
+    """Trainings that have ended, the last first: a way back to what one has closed."""
+    ended = [job for job in reversed(trainings()) if not job.active][:LATELY]
+    if not ended:
+        return
+    with st.expander("Lately ended", icon=":material/history:"):
+        for job in ended:
+            one = found(job)
+            words, state, button = st.columns([3, 4, 1], vertical_alignment="center")
+            words.markdown(f"{ICONS.get(one.state, '')} {one.title}")
+            state.caption(f"{one.state.capitalize()}. {job.message or one.told()}")
+            if button.button("Look", key=f"look-{job.id}", width="stretch"):
+                st.query_params["watch"] = job.id
+                st.rerun()
+
+
 # --- started together -------------------------------------------------------------------------------------------
 
 
@@ -89,11 +106,11 @@ def board(id: str, was_active: bool) -> None:
         st.rerun()
     watched = [found(job) for job in jobs]
     done = sum(not one.active for one in watched)
-    words, button = st.columns([4, 1], vertical_alignment="center")
+    words, buttons = st.columns([4, 1], vertical_alignment="center")
     words.subheader(f"{len(jobs)} trainings, one after the other", anchor=False)
-    if active and button.button("Stop all", icon=":material/stop:"):
-        for job in jobs:
-            if job.active:
+    with buttons.container(horizontal=True, horizontal_alignment="right"):
+        if active and st.button("Stop all", icon=":material/stop:"):
+            for job in filter(lambda job: job.active, jobs):
                 job.stop()
     st.progress(
         sum(1.0 if not one.active else one.progress for one in watched) / len(watched),
@@ -110,7 +127,7 @@ def row(one: Watched) -> None:
     assert one.job is not None
     words, pictures = st.columns([1, 2], vertical_alignment="center", gap="medium")
     with words:
-        hue = colour(one.run.record.family) if one.run else "transparent"
+        hue = colour(family_of(one.job)) if "--family" in one.job.arguments else "transparent"
         st.html(block(f'<div class="head" style="border-color: {hue}"></div>'))
         st.markdown(f"{ICONS.get(one.state, '')} **{one.job.title}**")
         if one.active:
@@ -120,6 +137,10 @@ def row(one: Watched) -> None:
     if one.run and (epochs := one.run.preview_epochs()):
         with pictures:
             strips(one.run, epochs[-1])
+
+
+def family_of(job: Job) -> str:
+    return job.arguments[job.arguments.index("--family") + 1]
 
 
 def strips(run: Run, epoch: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
 from core.training import showcase
+from ui import shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
 from ui.theme import colour
@@ -27,7 +29,14 @@ from ui.words import duration
 EVERY = 1.0  # seconds between two looks
 POINTS = 300  # of a curve
 ROW = 4  # charts side by side
+BEGINNING = 0.04  # of the steps
 PAUSE, REST = 250, 1500  # milliseconds, in films
+
+STYLES: dict[str, dict[str, Any]] = {
+    "single steps": dict(mode="lines", line=dict(width=1), opacity=0.35),
+    "training": dict(mode="lines", line=dict(width=1.5, dash="dot")),
+    "validation": dict(mode="lines+markers", line=dict(width=2.5), marker=dict(size=4)),
+}
 
 ICONS = {
     "starting": ":material/hourglass_top:",
@@ -93,7 +102,8 @@ class Watched:
             )
         spent, progress = last["seconds"], last["progress"]
         if not self.active:
-            return f"{last['epoch']:,} epochs in {duration(spent)}"
+            epochs = self.run.metrics() if self.run else []
+            return f"{len(epochs):,} epochs in {duration(epochs[-1]['seconds'] if epochs else spent)}"
         if progress >= 1:
             return f"Scoring the test pictures after {last['epoch']:,} epochs"
         left = f", about {duration(spent * (1 - progress) / progress)} left" if progress > 0 else ""
@@ -130,10 +140,10 @@ def live(id: str, was_active: bool) -> None:
     head(one)
     if one.run is None:
         return
-    pictures(one.run)
-    st.plotly_chart(curves(one.run), key=f"curves-{one.run.id}", config={"displaylogo": False})
     if one.run.record.metrics.get("test"):
         scores(one.run)
+    pictures(one.run)
+    st.plotly_chart(curves(one.run), key=f"curves-{one.run.id}", config={"displaylogo": False})
 
 
 # --- where it stands --------------------------------------------------------------------------------------------
@@ -161,6 +171,9 @@ def actions(one: Watched) -> None:
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
     elif one.run and one.run.status == "completed":
+        st.page_link(
+            shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"
+        )
         with st.popover("Train further", icon=":material/replay:"):
             st.markdown("A new run starts from these weights.")
             epochs = st.number_input("Epochs", 1, 100_000, one.run.record.plan.get("epochs") or 20)
@@ -215,55 +228,62 @@ def scores(run: Run) -> None:
 def curves(run: Run) -> go.Figure:
     """A chart for each term: single steps faint, means of epochs over training and validation pictures."""
     steps, epochs = thinned(run.steps()), thinned(run.metrics())
-    names = list(
-        dict.fromkeys(
-            name
-            for numbers in [
-                *(one["numbers"] for one in steps[-1:]),
-                *(one["validation"] for one in epochs[-1:]),
-            ]
-            for name in numbers
-        )
-    ) or ["loss"]
-    rows = -(-len(names) // ROW)
-    figure = make_subplots(
-        rows, min(ROW, len(names)), subplot_titles=[name.replace("_", " ") for name in names]
-    )
+    names = terms(steps, epochs) or ["loss"]
+    rows = math.ceil(len(names) / ROW)
+    columns = math.ceil(len(names) / rows)
+    figure = make_subplots(rows, columns, subplot_titles=[name.replace("_", " ") for name in names])
     hue = colour(run.record.family)
     for place, name in enumerate(names):
-        where = dict(row=place // ROW + 1, col=place % ROW + 1)
+        where = dict(row=place // columns + 1, col=place % columns + 1)
         lines = {
-            "single steps": ([one["step"] for one in steps], [one["numbers"].get(name) for one in steps]),
-            "training": ([one["step"] for one in epochs], [one["train"].get(name) for one in epochs]),
-            "validation": ([one["step"] for one in epochs], [one["validation"].get(name) for one in epochs]),
+            "single steps": [(one["step"], one["numbers"].get(name)) for one in steps],
+            "training": [(one["step"], one["train"].get(name)) for one in epochs],
+            "validation": [(one["step"], one["validation"].get(name)) for one in epochs],
         }
-        for label, (x, y) in lines.items():
-            style = {
-                "single steps": dict(line=dict(color=hue, width=1), opacity=0.35),
-                "training": dict(line=dict(color=hue, width=1.5, dash="dot")),
-                "validation": dict(
-                    line=dict(color=hue, width=2.5), mode="lines+markers", marker=dict(size=4)
-                ),
-            }[label]
+        for label, points in lines.items():
             figure.add_scatter(
-                x=x,
-                y=y,
+                x=[x for x, _ in points],
+                y=[y for _, y in points],
                 name=label,
                 legendgroup=label,
                 showlegend=place == 0,
-                **{"mode": "lines"} | style,
+                **STYLES[label] | dict(line=STYLES[label]["line"] | dict(color=hue)),
                 **where,
             )
+        figure.update_yaxes(range=reach(lines), nticks=4, **where)
     figure.update_layout(
-        height=90 + 190 * rows,
-        margin=dict(l=10, r=10, t=60, b=10),
-        legend=dict(orientation="h", yanchor="bottom", y=1 + 0.22 / rows, x=0),
+        height=80 + 190 * rows,
+        margin=dict(l=10, r=10, t=70, b=10),
+        legend=dict(orientation="h", yanchor="bottom", y=1 + 0.24 / rows, x=0),
         uirevision=run.id,
     )
     figure.update_annotations(font_size=13)
-    figure.update_xaxes(nticks=4)
-    figure.update_yaxes(nticks=4)
+    figure.update_xaxes(nticks=4, title=dict(text="steps", font=dict(size=11), standoff=4))
     return figure
+
+
+def terms(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> list[str]:
+    """Names of the terms, less those that say what another has said: a KL with a weight of 1, say."""
+    columns: dict[str, list[Any]] = {}
+    for numbers in [*(one["numbers"] for one in steps), *(one["validation"] for one in epochs)]:
+        for name, value in numbers.items():
+            columns.setdefault(name, []).append(value)
+    kept: list[str] = []
+    for name, values in columns.items():
+        if not any(values == columns[other] for other in kept):
+            kept.append(name)
+    return kept
+
+
+def reach(lines: dict[str, list[tuple[int, float | None]]]) -> list[float] | None:
+    """A range that the first steps, which start from nothing, do not blow up. None: the chart's own."""
+    last = max((x for points in lines.values() for x, _ in points), default=0)
+    settled = [y for points in lines.values() for x, y in points if y is not None and x > last * BEGINNING]
+    if not settled:
+        return None
+    low, high = min(settled), max(settled)
+    margin = 0.06 * (high - low) or abs(high) * 0.06 or 1.0
+    return [low - margin, high + margin]
 
 
 def thinned(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

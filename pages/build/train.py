@@ -66,6 +66,7 @@ def set_up() -> None:
         read_the_loss(Family)
     if look and plan and config:
         start(Family, config, plan, look, name, device)
+    together.lately()
 
 
 def pick_family() -> type[Autoencoder]:
@@ -73,8 +74,8 @@ def pick_family() -> type[Autoencoder]:
     key = st.radio(
         "Family",
         list(by_key),
-        format_func=lambda key: f":material/{by_key[key].symbol}: {by_key[key].title}",
-        captions=[one.idea for one in FAMILIES],
+        format_func=lambda key: by_key[key].title,
+        captions=[f":material/{one.symbol}: {one.idea}" for one in FAMILIES],
         label_visibility="collapsed",
         key="family",
         bind="query-params",
@@ -84,7 +85,7 @@ def pick_family() -> type[Autoencoder]:
 
 def budget(pictures: int) -> tuple[Plan | None, str, str]:
     """Plan, name and device; no plan where what was entered makes none."""
-    cells = st.columns([3, 1, 1, 1, 2], vertical_alignment="bottom", gap="medium")
+    cells = st.columns([4, 1.2, 1.2, 1.2, 2], vertical_alignment="bottom", gap="small")
     chosen = cells[0].segmented_control(
         "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, key="budget", bind="query-params",
         help="Quick is for a first look, balanced what the models in the box had, best four times that.",

@@ -111,10 +111,9 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
 def summarise(run: Run, model: Autoencoder, data: Dataset) -> None:
     """Keep the test codes, scores and rebuilt examples of a run whose training has ended."""
     run.save_codes(codes(model, data.test))
+    shown = as_floats(examples.pictures(model.shape, run.record.dataset["name"]))
     with torch.inference_mode():
-        rebuilt = model.reconstruct(
-            as_floats(examples.pictures(model.shape)).to(next(model.parameters()).device)
-        )
+        rebuilt = model.reconstruct(shown.to(next(model.parameters()).device))
     write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
     run.update(metrics=dict(run.record.metrics) | {"test": evaluate(model, data.test)})
 

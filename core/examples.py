@@ -1,4 +1,4 @@
-"""Pictures of our own, so that every page has something to show without any data: ten drawn digits, and photographs.
+"""Pictures of our own, so that every page has something to show without any data: drawings, and photographs.
 
 The digits are strokes through a few points in the unit square (x to the right, y down), drawn at any size.
 """
@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from core import intake
 from core.data import load, sample_photos
+from core.drawings import FINE, GARMENTS, SIGNS, painted, read
 
 STROKES = (  # in hundredths
     (((55, 8), (32, 20), (24, 50), (34, 82), (54, 90), (72, 72), (76, 42), (68, 16), (55, 8)),),
@@ -35,23 +36,31 @@ STROKES = (  # in hundredths
 DIGITS = tuple(tuple(tuple((x / 100, y / 100) for x, y in stroke) for stroke in digit) for digit in STROKES)
 INK = 0.085  # width of a stroke, as a share of the side
 SMALLEST_DRAWING = 16  # pixels a side; below, strokes run together and scikit-learn's digits serve
-FINE = 448  # pixels a side, about, at which strokes are drawn before they are averaged down
 
 
-def pictures(shape: tuple[int, int, int]) -> np.ndarray:
-    """At most ten examples for models of `shape` (C,H,W): uint8 (n,C,H,W), digits for gray ones, photographs for colour."""
+def pictures(shape: tuple[int, int, int], dataset: str = "") -> np.ndarray:
+    """At most ten examples for models of `shape` (C,H,W) that learnt from this dataset: uint8 (n,C,H,W)."""
+    return np.stack(list(named(shape, dataset).values()))
+
+
+def named(shape: tuple[int, int, int], dataset: str = "") -> dict[str, np.ndarray]:
+    """Examples by name: what the dataset shows, else digits for gray models and photographs for those that see colour."""
+    if dataset == "fashion-mnist":
+        return {name: painted(forms, shape, "black") for name, forms in read(GARMENTS).items()}
+    if dataset.startswith("folder:emoji"):
+        return {name: painted(forms, shape, "white") for name, forms in read(SIGNS).items()}
     if shape[0] == 1 and min(shape[1:]) < SMALLEST_DRAWING:
         digits = load("digits").validation
         first = [int(np.argmax(digits.labels == digit)) for digit in range(10)]
-        scans = [
-            intake.Picture(str(i), pixels.transpose(1, 2, 0), "PNG")
-            for i, pixels in enumerate(digits.images[first])
-        ]
-        return np.stack([intake.to_shape(scan, shape) for scan in scans])
+        scans = {f"digit {i}": digits.images[index].transpose(1, 2, 0) for i, index in enumerate(first)}
+        return {
+            name: intake.to_shape(intake.Picture(name, pixels, "PNG"), shape)
+            for name, pixels in scans.items()
+        }
     if shape[0] == 1:
-        return np.stack([drawn(strokes, shape[1:]) for strokes in DIGITS])
-    photos = [intake.Picture(name, pixels, "PNG") for name, pixels in sample_photos().items()]
-    return np.stack([intake.to_shape(photo, shape) for photo in photos])
+        return {f"digit {i}": drawn(strokes, shape[1:]) for i, strokes in enumerate(DIGITS)}
+    photos = sample_photos().items()
+    return {name: intake.to_shape(intake.Picture(name, pixels, "PNG"), shape) for name, pixels in photos}
 
 
 def drawn(strokes: tuple[tuple[tuple[float, float], ...], ...], size: tuple[int, int]) -> np.ndarray:

@@ -53,7 +53,7 @@ class Glance:
         return self.folder.name
 
     def examples(self) -> np.ndarray | None:
-        """What it makes of `core.examples.pictures(shape)`: uint8 (n,C,H,W)."""
+        """What it makes of `core.examples.pictures(shape, dataset)`: uint8 (n,C,H,W)."""
         found = [
             path for place in ("cache", "shipped") if (path := self.folder / place / "examples.png").exists()
         ]

@@ -50,7 +50,7 @@ def shelves() -> dict[str, Shelf]:
 def pick(shelf: Shelf) -> Shown:
     """Draw the choice of pictures and give at most ten."""
     sources = [EXAMPLES]
-    if shelf.shape[0] == 1 and shelf.dataset != "digits":
+    if shelf.dataset == "mnist":
         sources.append(SCANS)
     if shelf.dataset in BY_NAME and is_local(shelf.dataset):
         sources.append(TESTS)
@@ -67,7 +67,7 @@ def pick(shelf: Shelf) -> Shown:
 @st.cache_data(show_spinner=False, max_entries=16)
 def _tiles(source: str, dataset: str, shape: tuple[int, int, int]) -> np.ndarray:
     if source == EXAMPLES:
-        return examples.pictures(shape)[:SHOWN]
+        return examples.pictures(shape, dataset)[:SHOWN]
     images = load(dataset if source == TESTS else "digits").test.images[:SHOWN]
     return np.stack([to_shape(Picture("", image.transpose(1, 2, 0), "PNG"), shape) for image in images])
 

@@ -43,7 +43,7 @@ def pick(shape: Shape, dataset: str, arrived: Callable[[], None]) -> list[Input]
         case "Data":
             chosen = data_pictures(shape, dataset)
         case _:
-            chosen = example_pictures(shape)
+            chosen = example_pictures(shape, dataset)
     if len(chosen) > MOST:
         st.info(f"The first {MOST} of {len(chosen)} pictures are shown.", icon=":material/info:")
     return renamed(chosen[:MOST])
@@ -52,31 +52,25 @@ def pick(shape: Shape, dataset: str, arrived: Callable[[], None]) -> list[Input]
 # --- examples ---------------------------------------------------------------------------------------------------
 
 
-def example_pictures(shape: Shape) -> list[Input]:
-    tiles = _examples(shape)
-    names = [f"digit {i}" for i in range(len(tiles))] if shape[0] == 1 else list(_photo_names())
+def example_pictures(shape: Shape, dataset: str) -> list[Input]:
+    tiles = _examples(shape, dataset)
+    names = list(tiles)
     start = [name for name in ("digit 2", "digit 5", "digit 8") if name in names] or names[:3]
     chosen = st.pills(
         "Which",
         names,
         selection_mode="multi",
         default=start,
-        key=f"examples-{shape[0]}",
+        key=f"examples-{'-'.join(names[0].split())}",
         bind="query-params",
         wrap=True,
     )
-    return [Input(name, tiles[names.index(name)]) for name in names if name in chosen]
+    return [Input(name, tiles[name]) for name in names if name in chosen]
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _examples(shape: Shape) -> np.ndarray:
-    return examples.pictures(shape)
-
-
-def _photo_names() -> tuple[str, ...]:
-    from core.data import sample_photos
-
-    return tuple(sample_photos())
+def _examples(shape: Shape, dataset: str) -> dict[str, np.ndarray]:
+    return examples.named(shape, dataset)
 
 
 # --- files and the camera ---------------------------------------------------------------------------------------

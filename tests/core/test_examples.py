@@ -29,3 +29,25 @@ def test_a_curve_goes_through_its_points() -> None:
     points = np.array([[0.1, 0.2], [0.5, 0.9], [0.8, 0.3]])
     curve = examples.through(points)
     assert all(np.abs(curve - point).sum(1).min() < 1e-9 for point in points)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape", "ground"), [("fashion-mnist", (1, 28, 28), 0), ("folder:emoji@48", (3, 48, 48), 255)]
+)
+def test_datasets_that_stay_at_home_are_stood_in_for_by_drawings(
+    dataset: str, shape: tuple[int, int, int], ground: int
+) -> None:
+    named = examples.named(shape, dataset)
+    assert 8 <= len(named) <= 10 and len({tile.tobytes() for tile in named.values()}) == len(named)
+    for tile in named.values():
+        assert tile.shape == shape and tile.dtype == np.uint8 and np.ptp(tile) > 100
+        assert np.mean(tile[:, 0] == ground) > 0.5  # it stands in the middle, on the ground of its kind
+
+
+def test_a_drawing_keeps_its_proportions_in_any_frame() -> None:
+    wide = examples.named((3, 20, 40), "folder:emoji@48")["heart"]
+    assert (wide[:, :, :10] == 255).all() and (wide[:, :, 30:] == 255).all()
+    assert (
+        np.abs(wide[:, :, 10:30].astype(int) - examples.named((3, 20, 20), "folder:emoji@48")["heart"]).max()
+        <= 1
+    )

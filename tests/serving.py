@@ -41,10 +41,16 @@ class Server:
     url: str
     started: float  # time.perf_counter() when the process was started
     log_file: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """kill -9: it has no chance to tidy up."""
+        self.process.kill()
+        self.process.wait()
 
 
 @contextmanager
@@ -63,7 +69,7 @@ def serving(script: Path = ROOT / "app.py", **environment: str) -> Iterator[Serv
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
         surroundings = offline(folder) | environment
         process = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=log, stderr=log)
-        server = Server(f"http://127.0.0.1:{port}", time.perf_counter(), Path(log.name))
+        server = Server(f"http://127.0.0.1:{port}", time.perf_counter(), Path(log.name), process)
         try:
             wait_until_healthy(server, process)
             yield server

@@ -11,8 +11,10 @@ import streamlit as st
 from core import examples, glance
 from core.data import BY_NAME, DataError, is_local, load
 from core.intake import Picture, to_shape
+from ui import shell
 from ui.html import block, strip
 from ui.theme import colour
+from ui.words import data_title
 
 SHOWN = 8  # pictures in a strip, so that each is larger than its pixels
 EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
@@ -83,14 +85,20 @@ def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
         run = shelf.runs.get(card.key)
         with pictures:
             if run is None:
-                st.caption(f"Not trained on {shelf.title} yet:")
-                st.code(
-                    f"python -m core train --family {card.key} --dataset {shelf.dataset}",
-                    language=None,
-                    wrap_lines=True,
-                )
+                offer_training(card, shelf)
             else:
                 show(run, card, shown)
+
+
+def offer_training(card: glance.Card, shelf: Shelf) -> None:
+    st.caption(f"No {card.title} model has been trained on {shelf.title} yet.")
+    known = {"data": data_title(shelf.title, shelf.shape)} if shelf.dataset in BY_NAME else {}
+    st.page_link(
+        shell.to("build/train.py"),
+        label=f"Train {card.title}",
+        icon=":material/model_training:",
+        query_params={"family": card.title} | known,
+    )
 
 
 def tell(card: glance.Card) -> None:

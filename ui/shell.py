@@ -38,6 +38,22 @@ MENU: dict[str, tuple[Entry, ...]] = {
             "The families side by side: the idea, the objective, a reconstruction and a sample of each.",
         ),
     ),
+    "Build": (
+        Entry(
+            "build/train.py",
+            "train",
+            "Train",
+            ":material/model_training:",
+            "Choose pictures, a family and a budget, and watch what it learns to keep.",
+        ),
+        Entry(
+            "build/library.py",
+            "library",
+            "Library",
+            ":material/inventory_2:",
+            "All runs: compare, name, export, import and delete them.",
+        ),
+    ),
     "Explore": (
         Entry(
             "explore/reconstruct.py",

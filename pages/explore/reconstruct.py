@@ -10,7 +10,7 @@ from core.family import Autoencoder
 from core.pictures import as_floats
 from core.sampling import refine
 from core.store import Damaged, Run, Store, StoreError
-from ui import board, inputs, runs, work
+from ui import board, inputs, runs, shell, work
 
 REFINEMENTS = 200  # steps of descent
 
@@ -25,12 +25,14 @@ def main() -> None:
         return
     left_out = sum(isinstance(run, Damaged) for run in found)
     if left_out:
-        st.caption(f"{left_out} damaged: left out here. `python -m core runs` says why.")
+        st.caption(f"{left_out} damaged: left out here. The Library says why.")
     groups = runs.groups([run for run in found if isinstance(run, Run)])
     if not groups:
         st.info(
-            "There are no trained models yet. `python -m core train --family vanilla --dataset digits` trains the first."
+            "There are no trained models yet. The first takes less than a minute.",
+            icon=":material/model_training:",
         )
+        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
     by_key = {group.key: group for group in groups}
     left, right = st.columns(2, gap="large")

@@ -52,11 +52,8 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
 
 
 def without_runs() -> None:
-    st.info(
-        "No model is trained yet. This trains the first, in a few seconds: "
-        "`python -m core train --family vanilla --dataset digits --epochs 60`",
-        icon=":material/model_training:",
-    )
+    st.info("No model is trained yet. The first takes less than a minute.", icon=":material/model_training:")
+    st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
     for card in glance.cards():
         with st.container(border=True):
             cards.tell(card)

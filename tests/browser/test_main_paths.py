@@ -103,7 +103,7 @@ def test_with_an_empty_store_every_page_says_how_to_begin(
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, server.url + path)
-    expect(page.get_by_text("python -m core train").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("link", name="Train the first")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_narrow_window_keeps_the_board_within_reach(app: Server, page: Page) -> None:

@@ -62,3 +62,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
 def shown(app: AppTest) -> str:
     """All HTML of our own on the page."""
     return "".join(element.proto.body for element in app.get("html"))
+
+
+def links(app: AppTest) -> list[str]:
+    """The words of the links to other pages."""
+    return [element.proto.label for element in app.get("page_link")]

@@ -20,7 +20,7 @@ from core.families import FAMILIES, GAN, Vanilla
 from core.pictures import as_floats, png
 from core.store import Store
 from tests import toy
-from tests.pages.conftest import Open, shown, trained
+from tests.pages.conftest import Open, links, shown, trained
 from ui import board
 from ui.html import picture
 
@@ -184,7 +184,8 @@ def test_a_store_that_is_no_folder_is_said(open_page: Open, tmp_path: Path) -> N
 
 def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> None:
     page = open_page(PAGE, Store(tmp_path / "nothing"))
-    assert not page.exception and "python -m core train" in said(page)
+    assert not page.exception and "There are no trained models yet" in said(page)
+    assert "Train the first" in links(page)
 
 
 @pytest.mark.parametrize(

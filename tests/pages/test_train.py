@@ -1,0 +1,373 @@
+"""The Train page. No process is started: what would be is read from the jobs' folders, and they end as the test says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import jobs as module
+from core.data import load
+from core.families import FAMILIES, Denoising, Sparse
+from core.family import Autoencoder
+from core.jobs import Job, Jobs, save
+from core.store import Store
+from tests.pages.conftest import Open, links, trained
+from ui.words import data_title
+
+PAGE = "build/train.py"
+DIGITS = data_title("Digits 8×8", (1, 8, 8))
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs get their folder, and nobody to work on them."""
+
+    class Nobody:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(module.subprocess, "Popen", Nobody)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def started(store: Store, verb: str = "train") -> list[Job]:
+    return [job for job in Jobs(store.root).all() if job.arguments[0] == verb]
+
+
+def flags(job: Job) -> dict[str, str]:
+    """The arguments after the verb, by flag."""
+    found: dict[str, str] = {}
+    for word in job.arguments[1:]:
+        if word.startswith("--"):
+            flag = word
+            found[flag] = ""
+        else:
+            found[flag] = f"{found[flag]} {word}".strip()
+    return found
+
+
+def end(job: Job, outcome: str = "done", message: str = "", **told: Any) -> Job:
+    ended = replace(job, started=job.created, ended=time.time(), outcome=outcome, message=message, **told)
+    save(ended)
+    return ended
+
+
+def click(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def said(page: AppTest) -> str:
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error, page.subheader)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def buttons(page: AppTest) -> set[str]:
+    return {button.label for button in page.button}
+
+
+# --- setting up -------------------------------------------------------------------------------------------------
+
+
+def test_it_opens_ready_to_start_without_any_data_or_runs(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    assert not page.exception
+    assert all(family.title in page.radio(key="family").options for family in FAMILIES)
+    assert page.selectbox(key="data").value == "digits"
+    assert {"Train Vanilla", "Train all six"} <= buttons(page)
+    assert "1,297 to learn from, 200 to watch progress, 300 for the scores, 10 classes" in said(page)
+
+
+@pytest.mark.parametrize("Family", FAMILIES, ids=lambda one: one.key)
+def test_a_form_left_as_it_is_trains_the_defaults(
+    open_page: Open, store: Store, Family: type[Autoencoder]
+) -> None:
+    page = click(open_page(PAGE, store, family=Family.title), f"Train {Family.title}")
+    assert not page.exception
+    (job,) = started(store)
+    assert job.arguments[:3] == ("train", "--family", Family.key) and job.lane == "train-cpu"
+    asked = flags(job)
+    assert "--set" not in asked
+    assert (asked["--dataset"], asked["--epochs"], asked["--seed"]) == ("digits", "212", "0")
+    assert page.query_params["watch"] == [job.id]
+
+
+def test_what_the_form_says_is_what_is_trained(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, family="Variational", budget="Epochs")
+    page.number_input(key="vae.beta").set_value(4.0)
+    page.segmented_control(key="vae.net").set_value("mlp")
+    page.number_input(key="epochs").set_value(7)
+    page.number_input(key="seed").set_value(3)
+    page.text_input[-1].set_value("beta four")
+    page.run()
+    page.text_input(key="vae.hidden").set_value("64,32")
+    click(page.run(), "Train Variational")
+    asked = flags(started(store)[-1])
+    assert asked["--set"] == "beta=4.0 net=mlp hidden=64,32" or set(asked["--set"].split()) == {
+        "beta=4.0",
+        "net=mlp",
+        "hidden=64,32",
+    }
+    assert (asked["--epochs"], asked["--seed"], asked["--name"]) == ("7", "3", "beta four")
+
+
+def test_minutes_are_a_budget_too(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, budget="Minutes")
+    page.number_input(key="minutes").set_value(1.5)
+    click(page.run(), "Train Vanilla")
+    asked = flags(started(store)[-1])
+    assert asked["--seconds"] == "90.0" and "--epochs" not in asked
+
+
+def test_settings_that_do_not_fit_together_are_refused_in_words(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, family="Sparse")
+    page.number_input(key="sparse.latent_dim").set_value(8)
+    page.run()
+    assert "k is at most the number of units, 8, not 32" in said(page)
+    assert "Train Sparse" not in buttons(page)
+    page.number_input(key="sparse.k").set_value(4)
+    page.run()
+    assert "Train Sparse" in buttons(page)
+
+
+def test_a_list_that_is_none_is_refused_in_words(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    page.text_input(key="vanilla.hidden").set_value("many")
+    page.run()
+    assert not page.exception and "hidden takes numbers separated by commas" in said(page)
+
+
+def test_a_setting_that_would_do_nothing_is_not_shown(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, family="Sparse")
+    keys = {element.key for element in page.number_input}
+    assert "sparse.k" in keys and "sparse.rho" not in keys
+    page.segmented_control(key="sparse.sparsity").set_value("kl")
+    keys = {element.key for element in page.run().number_input}
+    assert "sparse.k" not in keys and {"sparse.rho", "sparse.weight"} <= keys
+    assert {one.name for one in Sparse.Config.settings()} >= {
+        key.split(".")[1] for key in keys if "sparse" in key
+    }
+
+
+def test_every_noise_comes_with_its_own_amount(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, family="Denoising")
+    for noise in Denoising.Config.settings()[-2].choices:
+        page.selectbox(key="denoising.noise").set_value(noise)
+        page.run()
+        amount = page.number_input(key=f"denoising.amount.{noise}")
+        assert amount.value == Denoising.Config.parse([f"noise={noise}"]).amount
+        assert not page.exception and not page.error
+
+
+def test_the_loss_that_is_shown_is_the_one_that_runs(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, family="Variational")
+    code = " ".join(element.value for element in page.code)
+    assert "kl = objectives.gaussian_kl(mu, log_var).sum(1).mean()" in code
+
+
+# --- how long ---------------------------------------------------------------------------------------------------
+
+
+def measured(store: Store, seconds: float) -> None:
+    (job,) = [job for job in started(store, "estimate") if job.active]
+    told = {"epoch_seconds": seconds, "preview_seconds": 0.0, "images_per_second": 1234.0}
+    (job.folder / "out").write_text(json.dumps(told))
+    end(job)
+
+
+def test_the_time_is_measured_before_the_start_and_anew_where_it_depends_on_a_choice(
+    open_page: Open, store: Store
+) -> None:
+    page = open_page(PAGE, store, budget="Epochs")
+    assert "Measuring on a few steps" in said(page)
+    measured(store, 3.0)
+    page.run()
+    assert "About **1 min** here: 1,234 pictures a second" in said(page)
+    page.number_input(key="epochs").set_value(200)
+    assert "About **10 min** here" in said(page.run())  # known without another measurement
+    assert len(started(store, "estimate")) == 1
+    page.number_input(key="vanilla.width").set_value(64)
+    assert "Measuring on a few steps" in said(page.run())
+    assert "width=64" in flags(started(store, "estimate")[-1])["--set"]
+
+
+def test_a_measurement_nobody_waits_for_is_stopped(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    page.number_input(key="vanilla.width").set_value(64)
+    page.run()
+    first, second = started(store, "estimate")
+    assert (first.folder / "stop").exists() and not (second.folder / "stop").exists()
+
+
+def test_a_measurement_that_fails_says_why(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    end(started(store, "estimate")[0], "failed", "These settings make no net.")
+    page.run()
+    assert "How long it takes cannot be told: These settings make no net." in said(page)
+    assert "Train Vanilla" in buttons(page)
+
+
+# --- several ----------------------------------------------------------------------------------------------------
+
+
+def test_all_six_start_together_with_one_budget(open_page: Open, store: Store) -> None:
+    page = click(open_page(PAGE, store), "Train all six")
+    assert not page.exception
+    six = started(store)
+    assert [flags(job)["--family"] for job in six] == [family.key for family in FAMILIES]
+    assert len({flags(job)["--epochs"] for job in six}) == len({job.group for job in six}) == 1
+    assert page.query_params["group"] == [six[0].group]
+    assert "6 trainings, one after the other" in said(page)
+
+
+def test_three_seeds_of_each_are_eighteen(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    page.segmented_control(key="seeds").set_value(3)
+    click(page.run(), "Train all six")
+    seeds = [(flags(job)["--family"], flags(job)["--seed"]) for job in started(store)]
+    assert len(set(seeds)) == 18 and {seed for _, seed in seeds} == {"0", "1", "2"}
+
+
+def test_what_was_started_together_ends_in_a_table(open_page: Open, six: Store, tmp_path: Path) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    jobs = Jobs(store.root)
+    for run in store.runs():
+        end(jobs.create(["train", "--family", run.record.family], run.id, group="abc"), run=run.id)
+    page = open_page(PAGE, store, group="abc")
+    assert not page.exception
+    assert "6 of 6 have ended" in " ".join(element.text for element in page.get("progress"))
+    assert page.dataframe
+
+
+# --- watching ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parameter", ["watch", "group"])
+@pytest.mark.parametrize(
+    "id", ["nobody", "../..", "<script>alert(1)</script>", "x" * 3000, "20260101-000000-000000-aaaa"]
+)
+def test_nonsense_in_the_address_is_said_and_leads_back(
+    open_page: Open, store: Store, parameter: str, id: str
+) -> None:
+    page = open_page(PAGE, store, **{parameter: id})
+    assert not page.exception and len(page.warning) == 1
+    page = click(page, "Set up another training")
+    assert "Train Vanilla" in buttons(page)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"data": "nothing", "family": "Nobody", "budget": "endless"},
+        {"epochs": "-5", "budget": "Epochs"},
+        {"seed": "1e99", "batch": "0", "vanilla.lr": "nan", "vanilla.net": "rnn", "vanilla.hidden": "1,x"},
+    ],
+)
+def test_nonsense_choices_in_the_address_do_no_harm(
+    open_page: Open, store: Store, parameters: dict[str, str]
+) -> None:
+    page = open_page(PAGE, store, **parameters)
+    assert not page.exception and page.radio(key="family").value == "vanilla"
+
+
+def test_a_finished_run_shows_its_scores_and_can_be_trained_further(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    page = open_page(PAGE, store, watch=run.id)
+    assert not page.exception and "2 epochs in" in said(page)
+    assert {metric.label for metric in page.metric} == {"PSNR", "SSIM", "SSE per picture", "Test pictures"}
+    assert page.get("plotly_chart") and page.get("bidi_component")
+    assert "Try your own pictures" in links(page)
+    click(page, "Start")
+    asked = flags(started(store)[-1])
+    assert asked == {"--from": run.id, "--epochs": "2"}
+
+
+def test_a_stopped_run_can_be_resumed_and_a_job_at_work_stopped(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    run.update(status="stopped")
+    page = click(open_page(PAGE, store, watch=run.id), "Resume")
+    (job,) = started(store)
+    assert job.arguments == ("train", "--resume", run.id)
+    assert page.query_params["watch"] == [job.id] and "Stop" in buttons(page)
+    page = click(page, "Stop")
+    assert (job.folder / "stop").exists() and "Stopping…" in buttons(page)
+
+
+def test_a_process_that_died_is_told_with_its_last_words(
+    open_page: Open, six: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    run.update(status="running")
+    job = Jobs(store.root).create(["train"], "x")
+    save(replace(job, started=job.created, run=run.id))
+    (job.folder / "log").write_text("epoch 1 was fine\nthen <b>nothing</b>")
+    (job.folder / "lock").touch()
+    page = open_page(PAGE, store, watch=job.id)
+    assert not page.exception and "The process ended without a word" in said(page)
+    assert "then <b>nothing</b>" in " ".join(element.value for element in page.code)
+    assert "Resume" in buttons(page)
+
+
+def test_a_failed_job_says_why(open_page: Open, store: Store) -> None:
+    job = end(
+        Jobs(store.root).create(["train"], "Nonsense"),
+        "failed",
+        "There is no dataset “x”. Choose one of digits.",
+    )
+    page = open_page(PAGE, store, watch=job.id)
+    assert not page.exception and "It failed: There is no dataset “x”. Choose one of digits." in said(page)
+
+
+def test_what_others_train_is_listed_and_waits_its_turn(open_page: Open, store: Store) -> None:
+    jobs = Jobs(store.root)
+    jobs.create(["train"], "Mine", lane="train-cpu")
+    jobs.create(["train"], "Yours", lane="train-cpu")
+    page = open_page(PAGE, store)
+    assert "**At work** · 2" in said(page) and "Mine" in said(page) and "Yours" in said(page)
+    click(page, "Watch")
+    assert {"Watch", "Stop"} <= buttons(page)
+
+
+def test_damaged_pictures_of_a_run_do_not_take_the_page_down(open_page: Open, store: Store) -> None:
+    run = trained(store, FAMILIES[0], load("digits"))
+    for file in (run.folder / "previews").iterdir():
+        file.write_bytes(b"no picture")
+    (run.folder / "metrics.jsonl").write_text("{\n")
+    (run.folder / "steps.jsonl").write_bytes(b"\xff\xfe\n")
+    page = open_page(PAGE, store, watch=run.id)
+    assert not page.exception and "cannot be read" in said(page)
+
+
+# --- data -------------------------------------------------------------------------------------------------------
+
+
+def test_published_data_are_downloaded_by_a_job_when_asked_to(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, data=data_title("MNIST", (1, 28, 28)))
+    assert "MNIST is not on this machine yet (11 MB" in said(page) and "Train Vanilla" not in buttons(page)
+    page = click(page, "Download MNIST")
+    (job,) = started(store, "fetch")
+    assert job.arguments == ("fetch", "mnist")
+    (job.folder / "progress.json").write_text('{"fraction": 0.4, "text": "4 of 11 MB"}')
+    assert "4 of 11 MB" in [element.text for element in page.run().get("progress")]
+    end(job, "failed", "No mirror of MNIST answers.")
+    page.run()
+    assert "No mirror of MNIST answers." in said(page) and "Download MNIST" in buttons(page)

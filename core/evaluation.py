@@ -124,6 +124,22 @@ def batches(model: Autoencoder, split: Split) -> Iterator[Tensor]:
         yield pixels[torch.arange(first, min(first + BATCH, len(pixels)))]
 
 
+@torch.inference_mode()
+def nearest(x: Tensor, split: Split) -> tuple[Tensor, Tensor]:
+    """The picture of a split that is most like each of x (n,C,H,W): its index (n,), and the MSE per pixel to it (n,).
+
+    Of samples and training pictures: whether a model has learnt by heart, once set beside the same for test pictures.
+    """
+    rows, pixels = x.flatten(1), Pixels(split.images, x.device)
+    least, index = torch.full((len(x),), math.inf, device=x.device), torch.zeros(len(x), dtype=torch.long)
+    for some in torch.arange(len(pixels)).split(BATCH):
+        distances = torch.cdist(rows, pixels[some].flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
+        value, place = distances.square().div(rows.shape[1]).min(1)
+        index = torch.where((value < least).cpu(), some[place.cpu()], index)
+        least = torch.minimum(least, value)
+    return index, least
+
+
 class PCA:
     """Principal components of training pictures: the best linear code of its size (Hinton & Salakhutdinov 2006, fig. 2)."""
 

@@ -131,3 +131,16 @@ def test_another_code_can_stand_in_for_the_encoders(model: Vanilla) -> None:
         expected = model.decode(z)
     np.testing.assert_array_equal(first.pixels, (expected[0] * 255).round().byte().numpy())
     assert first.percentile is None and first.scores != plain.scores
+
+
+def test_the_nearest_picture_is_found_with_its_error_in_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 7)
+    split = toy.strokes(40, (1, 8, 8))
+    x = as_floats(split.images[[33, 2, 17]])
+    index, error = evaluation.nearest(x, split)
+    assert index.tolist() == [33, 2, 17] and error.abs().max() < 1e-12
+    noisy = (x + 0.1).clamp(0, 1)
+    index, error = evaluation.nearest(noisy, split)
+    every = (noisy[:, None].double() - as_floats(split.images).double()[None]).square().mean((2, 3, 4))
+    assert index.tolist() == every.argmin(1).tolist()
+    torch.testing.assert_close(error.double(), every.min(1).values, rtol=1e-5, atol=1e-7)

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from statistics import median
+from statistics import harmonic_mean, median
 from typing import Any
 
 import torch
@@ -134,10 +134,10 @@ def sides(case: Case, data: Dataset, device: torch.device) -> list[Side]:
 def ours(case: Case, data: Dataset, device: torch.device) -> dict[str, float]:
     """`train` reads its clocks after it has looked at weights or numbers, so no step is under way on a GPU by then."""
     training = Training(case.model(data, device), Plan(epochs=EPOCHS, batch_size=BATCH, previews=0))
-    *_, before, last = (event for event in train(training, data) if isinstance(event, EpochEnded))
+    first, second = (event for event in train(training, data) if isinstance(event, EpochEnded))
     return {
-        "ours": 2 / (1 / before.images_per_second + 1 / last.images_per_second),
-        "with validation": len(data.train) / (last.seconds - before.seconds),
+        "ours": harmonic_mean([first.images_per_second, second.images_per_second]),
+        "with validation": len(data.train) / (second.seconds - first.seconds),
     }
 
 
@@ -233,7 +233,7 @@ def table(repeats: Sequence[Repeat]) -> str:
     """Medians over the repeats; of the ratios of ours to each side, taken repeat by repeat, also the extremes."""
     with_memory = any(speed.peak for one in repeats for speed in one.values())
     heads = ["side", "images/s", "ours is … times as fast", "extremes", *(["peak MB"] if with_memory else [])]
-    rows = [heads, ["---"] * len(heads)]
+    rows = []
     for name in repeats[0]:
         ratios = [one["ours"].images / one[name].images for one in repeats]
         row = [
@@ -245,7 +245,8 @@ def table(repeats: Sequence[Repeat]) -> str:
         if with_memory:
             row.append(f"{max(one[name].peak for one in repeats) / 1e6:,.0f}")
         rows.append(row)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in [heads, *rows]]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
 
 
 if __name__ == "__main__":

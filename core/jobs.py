@@ -111,6 +111,10 @@ class Job:
         except OSError:
             return False
 
+    @property
+    def asked_to_stop(self) -> bool:
+        return (self.folder / "stop").exists()
+
     def stop(self) -> None:
         """Ask the process to end: it does within two seconds, and keeps what it has learnt."""
         with writing(self.folder):

@@ -9,7 +9,7 @@ from core.jobs import Job, Jobs
 from core.store import Run
 from ui.html import block, strip
 from ui.theme import colour
-from ui.watch import EVERY, ICONS, Watched, find
+from ui.watch import EVERY, ICONS, Watched, find, stop, stop_button
 
 SHOWN = 10  # pictures of each
 LATELY = 6
@@ -33,12 +33,8 @@ def listed(count: int) -> None:
     active = [job for job in trainings() if job.active]
     if len(active) != count:
         st.rerun()
-    shown = (st.query_params.get("watch"), st.query_params.get("group"))
-    others = [
-        job
-        for job in active
-        if job.id not in shown and job.run not in shown and (job.group or job.id) not in shown
-    ]
+    shown = {st.query_params.get("watch"), st.query_params.get("group")} - {None}
+    others = [job for job in active if not {job.id, job.run, job.group} & shown]
     if not others:
         return
     with st.container(border=True):
@@ -57,8 +53,7 @@ def line(job: Job) -> None:
             st.query_params.pop("group", None)
             st.query_params["watch"] = job.id
             st.rerun()
-        if st.button("Stop", key=f"stop-{job.id}", icon=":material/stop:"):
-            job.stop()
+        stop_button(job, key=f"stop-{job.id}")
 
 
 def found(job: Job) -> Watched:
@@ -109,9 +104,8 @@ def board(id: str, was_active: bool) -> None:
     words, buttons = st.columns([4, 1], vertical_alignment="center")
     words.subheader(f"{len(jobs)} trainings, one after the other", anchor=False)
     with buttons.container(horizontal=True, horizontal_alignment="right"):
-        if active and st.button("Stop all", icon=":material/stop:"):
-            for job in filter(lambda job: job.active, jobs):
-                job.stop()
+        if active:
+            st.button("Stop all", icon=":material/stop:", on_click=stop, args=jobs)
     st.progress(
         sum(1.0 if not one.active else one.progress for one in watched) / len(watched),
         f"{done} of {len(jobs)} have ended",

@@ -163,10 +163,7 @@ def head(one: Watched) -> None:
 
 def actions(one: Watched) -> None:
     if one.job and one.job.active:
-        asked = (one.job.folder / "stop").exists()
-        if st.button("Stopping…" if asked else "Stop", icon=":material/stop:", disabled=asked):
-            one.job.stop()
-            st.rerun(scope="fragment")
+        stop_button(one.job, key="stop")
     elif one.run and one.run.status in ("stopped", "interrupted", "created"):
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
@@ -179,6 +176,22 @@ def actions(one: Watched) -> None:
             epochs = st.number_input("Epochs", 1, 100_000, one.run.record.plan.get("epochs") or 20)
             if st.button("Start", icon=":material/play_arrow:"):
                 go_on(["train", "--from", one.run.id, "--epochs", str(epochs)], one)
+
+
+def stop_button(job: Job, key: str) -> None:
+    asked = job.asked_to_stop
+    label = "Stopping…" if asked else "Stop"
+    st.button(label, key=key, icon=":material/stop:", disabled=asked, on_click=stop, args=[job])
+
+
+def stop(*jobs: Job) -> None:
+    """Ask those that are at work to end."""
+    for job in jobs:
+        if job.active:
+            try:
+                job.stop()
+            except StoreError as error:
+                st.toast(str(error), icon=":material/error:")
 
 
 def go_on(arguments: list[str], one: Watched) -> None:

@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.jobs import Jobs
+from core.jobs import Job, Jobs
 from core.store import Store
 from tests.browser.conftest import Serve
 from tests.serving import visit
@@ -19,6 +20,19 @@ from tests.serving import visit
 PATIENCE = 60_000  # milliseconds
 DIGITS = "?budget=Epochs&epochs=100000"  # the digits, being the only data here, for as long as it takes
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no signals to speak of")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Iterator[Jobs]:
+    """Of the store in `tmp_path`; none of them outlives the test."""
+    found = Jobs(tmp_path)
+    yield found
+    for job in found.active():
+        job.stop()
+
+
+def trainings(jobs: Jobs) -> list[Job]:
+    return [job for job in jobs.active() if job.arguments[0] == "train"]
 
 
 def epoch(page: Page) -> int:
@@ -37,7 +51,7 @@ def moves(page: Page) -> None:
 
 @posix
 def test_a_training_survives_page_tab_and_server(
-    serve: Serve, page: Page, page_errors: list[str], tmp_path: Path
+    serve: Serve, page: Page, page_errors: list[str], jobs: Jobs, tmp_path: Path
 ) -> None:
     first = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{first.url}/train{DIGITS}")
@@ -52,7 +66,7 @@ def test_a_training_survives_page_tab_and_server(
     tab = page.context.new_page()
     visit(tab, f"{first.url}/train?{address}")
     moves(tab)
-    (job,) = Jobs(tmp_path).active()
+    (job,) = trainings(jobs)
     tab.close()
     page.goto("about:blank")
 
@@ -79,7 +93,9 @@ def test_a_training_survives_page_tab_and_server(
 
 
 @posix
-def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(serve: Serve, page: Page, tmp_path: Path) -> None:
+def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
+    serve: Serve, page: Page, jobs: Jobs, tmp_path: Path
+) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{server.url}/train{DIGITS}")
     page.get_by_role("button", name="Train Vanilla").click()
@@ -93,7 +109,7 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(serve: Serve, page: P
     )
     expect(page.get_by_text("Denoising on Digits 8×8").first).to_be_visible(timeout=PATIENCE)  # there as well
 
-    first, _ = Jobs(tmp_path).active()
+    first, _ = trainings(jobs)
     os.kill(process_of(first.id), signal.SIGKILL)
     began = time.monotonic()
     expect(page.get_by_text("The process ended without a word")).to_be_visible(timeout=PATIENCE)
@@ -106,8 +122,6 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(serve: Serve, page: P
     tab.get_by_role("button", name="Stop").last.click()
     expect(tab.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE)
     moves(page)
-    for job in Jobs(tmp_path).active():
-        job.stop()
 
 
 def process_of(job: str) -> int:

@@ -13,6 +13,7 @@ from core import examples
 from core.__main__ import main
 from core.data import load
 from core.families import GAN
+from core.jobs import Jobs
 from core.pictures import png
 from core.store import Run, Store
 from core.training import Plan, train
@@ -37,11 +38,10 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path / "store"))
     Path("photo.jpg").write_bytes(png(examples.pictures((1, 28, 28))[3][0]))
-    run = stopped()
-    assert len(COMMANDS) >= 9
+    instead = {"RUN": stopped().id, "JOB": Jobs().create(["train"], "about to begin").id, "60": "1", "20": "1"}
+    assert len(COMMANDS) >= 15
     for command in COMMANDS:
-        words = [run.id if word == "RUN" else "1" if word == "60" else word for word in command]
-        assert main(words) == 0, command
+        assert main([instead.get(word, word) for word in command]) == 0, command
     assert {"photo.jpg", "rebuilt", "grid.png", "codes.npz"} <= {path.name for path in tmp_path.iterdir()}
 
 

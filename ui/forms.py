@@ -19,16 +19,14 @@ def settings(Family: type[Autoencoder]) -> Config | None:
     values = {one.name: one.default for one in Family.Config.settings()}
     backbone = {one.name for one in BackboneConfig.settings()} - {"latent_dim"}
     ordered = sorted(Family.Config.settings(), key=lambda one: one.name in backbone)
-    cells = st.columns(COLUMNS, gap="medium")
-    place = 0
+    row: list[Any] = []
     for one in ordered:
         asked = one.beside(values)
         values[one.name] = asked.default
-        if not one.acts(values):
-            continue
-        with cells[place % COLUMNS]:
-            values[one.name] = widget(asked, key_of(Family, one, values))
-        place += 1
+        if one.acts(values):
+            row = row or list(st.columns(COLUMNS, gap="medium"))
+            with row.pop(0):
+                values[one.name] = widget(asked, key_of(Family, one, values))
     try:
         return Family.Config(**{name: parsed(Family, name, value) for name, value in values.items()})
     except ValueError as error:

@@ -47,7 +47,7 @@ class GANConfig(nets.BackboneConfig):
         when={"game": ("non-saturating",)},
     )
     augment: bool = setting(
-        False, "Show the critic altered pictures only: for data of a few thousand pictures"
+        False, "Shift and cover what the critic sees; helps where there are only a few thousand pictures"
     )
     averaging: float = setting(
         0.998, "Memory of the generator's running average, per step", low=0.0, high=0.9999

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from html import escape
 
 import streamlit as st
 
@@ -127,11 +128,11 @@ def pick_device() -> str:
 def read_the_loss(Family: type[Autoencoder]) -> None:
     card = card_of(Family)
     st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
-    words, code = st.columns([2, 3], gap="large")
-    words.markdown(f"**{card.title}**, {card.paper}\n\n$$\n{card.objective}\n$$")
-    words.code(card.diagram, language=None, wrap_lines=True)
-    words.caption(f"Choose it when {card.choose}.")
-    code.code(losses.source(Family), language="python")
+    equation, diagram = st.columns(2, gap="large", vertical_alignment="center")
+    equation.latex(card.objective)
+    diagram.html(block(f'<pre class="diagram">{escape(card.diagram)}</pre>'))
+    st.code(losses.source(Family), language="python")
+    st.caption(f"{card.paper}. What is shown is what runs. Choose {card.title} when {card.choose}.")
 
 
 def start(

@@ -3,6 +3,7 @@
     digits, photos                     inside scikit-learn and scikit-image: no network
     mnist, fashion-mnist, cifar10      in $BOTTLENECK_DATA, else in the cache folder, else downloaded into it
     folder:PATH[@[SIZE][gray]]         anyone's pictures
+    own:NAME[@[SIZE][gray]]            pictures that somebody has kept from a zip
 
 $BOTTLENECK_CACHE moves the cache folder.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core import embedded, folders, published
+from core import embedded, folders, own, published
 from core.dataset import SPLITS, DataError, Dataset, Progress, Source, Split, assembled
 
 __all__ = ["BY_NAME", "SOURCES", "SPLITS", "DataError", "Dataset", "Progress", "Source", "Split"]
@@ -28,9 +29,9 @@ def load(name: str, *, download: bool = True, progress: Progress | None = None) 
     """Load a dataset. The same data is read only once per process.
 
     Args:
-        name: one of `BY_NAME`, or `folder:PATH`, `folder:PATH@SIZE`, `folder:PATH@SIZEgray`. A relative PATH
-            is looked up below $BOTTLENECK_DATA, then in the working directory. Pictures are cropped to
-            SIZE × SIZE, 64 unless told, and have colour unless every one of them is gray.
+        name: one of `BY_NAME`, or `folder:PATH`, `folder:PATH@SIZE`, `folder:PATH@SIZEgray`, or the same with
+            `own:NAME`. A relative PATH is looked up below $BOTTLENECK_DATA, then in the working directory.
+            Pictures are cropped to SIZE × SIZE, 64 unless told, and have colour unless every one of them is gray.
         download: whether data that is not on this machine may be fetched.
         progress: where a download is shown instead of on stderr.
 
@@ -39,6 +40,8 @@ def load(name: str, *, download: bool = True, progress: Progress | None = None) 
     """
     if name.startswith(folders.PREFIX):
         return folders.load(name)
+    if name.startswith(own.PREFIX):
+        return own.load(name)
     if not is_local(name):
         if not download:
             raise DataError(f"{BY_NAME[name].title} is not on this machine. {published.ways_out(name)}")
@@ -50,6 +53,8 @@ def is_local(name: str) -> bool:
     """Whether `load(name)` needs no network. Only looks whether the files, or the folder, are there."""
     if name.startswith(folders.PREFIX):
         return folders.is_there(name)
+    if name.startswith(own.PREFIX):
+        return own.is_there(name)
     if name not in BY_NAME:
         known = ", ".join(BY_NAME)
         raise DataError(

@@ -147,6 +147,15 @@ def cache_folder() -> Path:
     return user_cache_path("bottleneck")
 
 
+def own_folder() -> Path:
+    """Where kept pictures are: never where a system may think it can make room."""
+    if folder := os.environ.get("BOTTLENECK_CACHE"):
+        return Path(folder) / "own"
+    from platformdirs import user_data_path
+
+    return user_data_path("bottleneck") / "own"
+
+
 @contextmanager
 def writing_cache(name: str) -> Iterator[Path]:
     """The folder `name` in the cache folder. What the system refuses there is raised as a DataError."""

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,26 +24,60 @@ from core import intake
 from core.dataset import SPLITS, DataError, Dataset, Split, assembled, data_folder, fixed_rng, writing_cache
 
 _IN_MEMORY = 256 * 2**20  # a folder with more bytes of pixels is memory-mapped
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 _SIZES = range(4, 1025)
 _NO_CLASS = "(no sub-folder)"
 PREFIX = "folder:"
+DEFAULT_SIZE = 64
 
 
 def load(name: str) -> Dataset:
     """Raises DataError where there is no such folder, or too little in it."""
-    folder = _parse_folder(name)
+    return read(_parse_folder(name))
+
+
+def read(folder: Folder) -> Dataset:
+    """Raises DataError likewise. Read anew only where a file has changed."""
     return _read_folder(folder, _picture_files(folder.root))
 
 
 def is_there(name: str) -> bool:
-    return _find_folder(_parse_spec(name)[0]) is not None
+    return _find_folder(frame(name.removeprefix(PREFIX)).path) is not None
+
+
+def below_data() -> list[str]:
+    """Folders of pictures in $BOTTLENECK_DATA, as they follow `PREFIX`."""
+    data = data_folder()
+    try:
+        found = sorted(path for path in data.iterdir() if path.is_dir()) if data else []
+    except OSError:
+        return []
+    return [path.name for path in found if not path.name.startswith(".") and _has_pictures(path)]
+
+
+def _has_pictures(folder: Path) -> bool:
+    """Whether a picture lies in it or in one of its sub-folders; a look at the first few names has to do."""
+    names = itertools.chain(folder.glob("*"), folder.glob("*/*"))
+    found = sum(path.suffix.lower() in SUFFIXES for path in itertools.islice(names, 1_000))
+    return found > len(SPLITS)
+
+
+class Frame(NamedTuple):
+    """What a dataset's name says after its prefix."""
+
+    path: str
+    size: int
+    gray: bool
+
+    def __str__(self) -> str:
+        return f"{self.path}@{self.size}{'gray' if self.gray else ''}"
 
 
 @dataclass(frozen=True)
-class _Folder:
+class Folder:
     name: str  # that finds it from any working directory
     root: Path
+    title: str
     size: int
     gray: bool
 
@@ -65,29 +100,30 @@ class _Decoded:
     coloured: bool
 
 
-def _parse_spec(name: str) -> tuple[str, int, bool]:
-    spec = re.fullmatch(r"folder:(?P<path>.+?)(?:@(?=.)(?P<size>\d{1,4})?(?P<gray>gray)?)?", name)
-    size = int(spec["size"] or 64) if spec else 0
+def frame(text: str) -> Frame:
+    """Of PATH, PATH@SIZE or PATH@SIZEgray. Raises DataError."""
+    spec = re.fullmatch(r"(?P<path>.+?)(?:@(?=.)(?P<size>\d{1,4})?(?P<gray>gray)?)?", text)
+    size = int(spec["size"] or DEFAULT_SIZE) if spec else 0
     if not spec or size not in _SIZES:
         raise DataError(
-            f"“{name}” cannot be understood. Write folder:PATH, folder:PATH@32 or folder:PATH@32gray; "
+            f"“{text}” cannot be understood. Write folder:PATH, folder:PATH@32 or folder:PATH@32gray; "
             f"sizes go from {_SIZES[0]} to {_SIZES[-1]}."
         )
-    return spec["path"], size, spec["gray"] is not None
+    return Frame(spec["path"], size, spec["gray"] is not None)
 
 
-def _parse_folder(name: str) -> _Folder:
-    path, size, gray = _parse_spec(name)
-    root = _find_folder(path)
+def _parse_folder(name: str) -> Folder:
+    asked = frame(name.removeprefix(PREFIX))
+    root = _find_folder(asked.path)
     if root is None:
         raise DataError(
-            f"There is no folder “{path}”. It was looked for in BOTTLENECK_DATA "
+            f"There is no folder “{asked.path}”. It was looked for in BOTTLENECK_DATA "
             f"({data_folder() or 'which is not set'}) and in {Path.cwd()}."
         )
     data = data_folder()
-    if not os.path.isabs(path) and not (data and root.is_relative_to(data.resolve())):
-        name = f"{PREFIX}{root}@{size}{'gray' if gray else ''}"
-    return _Folder(name, root, size, gray)
+    if not os.path.isabs(asked.path) and not (data and root.is_relative_to(data.resolve())):
+        name = f"{PREFIX}{asked._replace(path=str(root))}"
+    return Folder(name, root, root.name, asked.size, asked.gray)
 
 
 def _find_folder(path: str) -> Path | None:
@@ -104,7 +140,7 @@ def _picture_files(root: Path) -> tuple[_PictureFile, ...]:
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for path in (Path(folder, file) for file in files):
-            if path.name.startswith(".") or path.suffix.lower() not in _SUFFIXES or not os.path.isfile(path):
+            if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue
@@ -115,7 +151,7 @@ def _picture_files(root: Path) -> tuple[_PictureFile, ...]:
 
 
 @functools.lru_cache(maxsize=2)
-def _read_folder(folder: _Folder, files: tuple[_PictureFile, ...]) -> Dataset:
+def _read_folder(folder: Folder, files: tuple[_PictureFile, ...]) -> Dataset:
     # Shuffled before they are stored, so that a split is a slice, which a memory map can give without a copy.
     order = fixed_rng().permutation(len(files))
     paths = [files[i].path for i in order]
@@ -130,12 +166,10 @@ def _read_folder(folder: _Folder, files: tuple[_PictureFile, ...]) -> Dataset:
     labels, class_names = _labels(decoded.kept)
     splits = _eighty_ten_ten(images, labels)
     problems = tuple(sorted(decoded.problems))
-    return assembled(
-        folder.name, folder.root.name, splits, class_names, "that of your own pictures", problems
-    )
+    return assembled(folder.name, folder.title, splits, class_names, "that of your own pictures", problems)
 
 
-def _decode_into(images: np.ndarray, folder: _Folder, paths: list[str]) -> _Decoded:
+def _decode_into(images: np.ndarray, folder: Folder, paths: list[str]) -> _Decoded:
     """Fill `images` (N, C, H, W) from the front with every picture that can be read."""
     kept: list[str] = []
     problems: list[str] = []
@@ -160,13 +194,13 @@ def _printable(path: str) -> str:
     return path.encode("utf-8", "replace").decode()
 
 
-def _check_enough(folder: _Folder, decoded: _Decoded) -> None:
+def _check_enough(folder: Folder, decoded: _Decoded) -> None:
     if len(decoded.kept) > len(SPLITS):
         return
     first = f" The first problem: {min(decoded.problems)}" if decoded.problems else ""
     raise DataError(
         f"{folder.root} holds {len(decoded.kept)} readable pictures; training needs two, validation and test one each. "
-        f"Add {', '.join(sorted(_SUFFIXES))} files; links that lead outside are not followed.{first}"
+        f"Add {', '.join(sorted(SUFFIXES))} files; links that lead outside are not followed.{first}"
     )
 
 
@@ -191,7 +225,7 @@ def _eighty_ten_ten(images: np.ndarray, labels: np.ndarray | None) -> tuple[Spli
 
 
 def _memory_mapped(
-    folder: _Folder, files: tuple[_PictureFile, ...], paths: list[str], shape: tuple[int, ...]
+    folder: Folder, files: tuple[_PictureFile, ...], paths: list[str], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, _Decoded]:
     """Like `_decode_into`, but in a file of the cache folder that later processes use again."""
     ours = _short_hash([str(folder.root), folder.size, folder.gray])
@@ -207,7 +241,7 @@ def _memory_mapped(
         return np.load(stored, mmap_mode="r", allow_pickle=False), decoded
 
 
-def _store(folder: _Folder, paths: list[str], shape: tuple[int, ...], stored: Path, record: Path) -> None:
+def _store(folder: Folder, paths: list[str], shape: tuple[int, ...], stored: Path, record: Path) -> None:
     with tempfile.TemporaryDirectory(dir=stored.parent) as scratch:
         pixels, notes = Path(scratch, "pixels.npy"), Path(scratch, "record.json")
         images = np.lib.format.open_memmap(pixels, mode="w+", dtype=np.uint8, shape=shape)

@@ -40,6 +40,12 @@ class Deleted:
     id: str
 
 
+def stem(dataset: str, family_key: str) -> str:
+    """How the ids of such runs begin."""
+    kind = "".join(c for c in dataset.partition(":")[0] if c.isascii() and (c.isalnum() or c == "-"))
+    return f"{kind.strip('-') or 'data'}-{family_key}"
+
+
 class Store:
     """A folder of runs."""
 
@@ -76,8 +82,6 @@ class Store:
             name=one_line(name, MAX_NAME),
             origin=origin.id if origin else "",
         )
-        kind = "".join(c for c in data.name.partition(":")[0] if c.isascii() and (c.isalnum() or c == "-"))
-        stem = f"{kind.strip('-') or 'data'}-{model.key}"
         unborn = self.root / f".creating-{secrets.token_hex(8)}"
         with writing(self.root):
             unborn.mkdir(parents=True)
@@ -86,7 +90,7 @@ class Store:
             run.save_originals(data.validation.images[showcase(data.validation)])
             if origin is not None:
                 write_tensors(run.origin_file, origin.load().state_dict(), {})
-            return Run(unborn.rename(self.free(stem)), record)
+            return Run(unborn.rename(self.free(stem(data.name, model.key))), record)
 
     def free(self, stem: str) -> Path:
         """A folder for a new run that does not exist yet."""

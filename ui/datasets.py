@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import streamlit as st
 
-from core import folders, own
+from core import folders, intake, own
+from core.archives import Archive
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.errors import Explained
 from core.jobs import Jobs
@@ -15,6 +19,7 @@ from ui.html import block, strip
 from ui.words import data_title
 
 SHOWN = 12  # pictures of a dataset
+TILE = 48  # pixels a side, of pictures in a zip
 SIZES = (32, 64, 96, 128)
 MOST_MEGABYTES = 200  # of a zip
 PROBLEMS = 20  # that are listed
@@ -38,6 +43,8 @@ class Look:
 def pick() -> Look | None:
     """Draw the choice. None, and what to do, where the data are not to be had."""
     titles = choices()
+    if (arrived := st.session_state.pop("arrived", None)) in titles:
+        st.session_state["data"] = arrived
     start = "mnist" if is_local("mnist") else "digits"
     name = st.selectbox(
         "Pictures",
@@ -114,9 +121,7 @@ def show(look: Look) -> None:
         f"{train:,} to learn from, {validation:,} to watch progress, {test:,} for the scores{classes}. "
         f"Licence: {look.licence}."
     )
-    if look.problems:
-        with st.expander(f"{len(look.problems):,} files were left out", icon=":material/report:"):
-            st.text("\n".join(look.problems[:PROBLEMS]))
+    list_problems(look.problems)
 
 
 # --- downloads --------------------------------------------------------------------------------------------------
@@ -156,24 +161,65 @@ def follow_download(id: str) -> None:
 def keep_own() -> None:
     """Take a zip of pictures, show what is in it, and keep it where that is asked for."""
     st.markdown(
-        "A zip of pictures becomes a dataset; folders in it become classes. "
-        "It is kept on this machine until you delete it, and only once you say so."
+        "A zip of pictures becomes a dataset; folders in it become classes. Nothing is kept before you say so, "
+        "and then it stays on this machine until you delete it."
     )
-    file = st.file_uploader("Zip with pictures", type=["zip"], max_upload_size=MOST_MEGABYTES, key="zip")
+    file = st.file_uploader(
+        "Zip with pictures",
+        type=["zip"],
+        max_upload_size=MOST_MEGABYTES,
+        key=f"zip-{st.session_state.get('kept', 0)}",  # empty again once it has been kept
+    )
     if file is not None:
         try:
-            survey(file)
+            offer_to_keep(file)
         except Explained as error:
             st.warning(str(error), icon=":material/block:")
     for one in own.kept():
-        text, button = st.columns([4, 1], vertical_alignment="center")
+        text, button = st.columns([3, 1], vertical_alignment="center")
         text.markdown(f"**{one.title}** · {one.pictures:,} pictures")
-        if button.button("Delete", key=f"delete-{one.name}", icon=":material/delete:"):
-            own.remove(one.name)
-            st.toast(f"{one.title} is deleted. Runs that learnt from it stay.")
-            st.rerun()
+        button.button(
+            "Delete", key=f"delete-{one.name}", icon=":material/delete:", on_click=remove, args=[one]
+        )
 
 
-def survey(file: object) -> None:
+def offer_to_keep(file: BinaryIO) -> None:
     """Raises Explained."""
-    raise NotImplementedError
+    archive = Archive(file)
+    found = own.survey(archive)
+    tiles = [intake.to_shape(picture, (3, TILE, TILE)) for picture in found.shown[:SHOWN]]
+    st.html(block(strip(np.stack(tiles), (picture.name for picture in found.shown), SHOWN)))
+    classes = "".join(f" · {name or 'without a folder'} {count:,}" for name, count in found.classes.items())
+    st.caption(f"{found.files:,} pictures{classes}")
+    list_problems(found.problems)
+    title = st.text_input(
+        "Name", Path(file.name).stem[: own.MOST_TITLE], max_chars=own.MOST_TITLE, key="zip-name"
+    )
+    if st.button("Keep as dataset", icon=":material/save:", type="primary"):
+        bar = st.progress(0.0, "Keeping…")
+        every = max(1, found.files // 50)
+        kept = own.keep(
+            archive,
+            title,
+            lambda done, whole: done % every or bar.progress(done / whole, f"{done:,} of {whole:,}"),
+        )
+        st.session_state["kept"] = st.session_state.get("kept", 0) + 1
+        st.session_state["arrived"] = f"{own.PREFIX}{kept.name}"
+        left_out = f", {len(kept.problems):,} files were left out" if kept.problems else ""
+        st.toast(f"{kept.title} is kept: {kept.pictures:,} pictures{left_out}.", icon=":material/check:")
+        st.rerun()
+
+
+def list_problems(problems: Sequence[str]) -> None:
+    if problems:
+        with st.expander(f"{len(problems):,} files are left out", icon=":material/report:"):
+            st.text("\n".join(problems[:PROBLEMS]) + ("\n…" if len(problems) > PROBLEMS else ""))
+
+
+def remove(one: own.Own) -> None:
+    try:
+        own.remove(one.name)
+    except Explained as error:
+        st.toast(str(error), icon=":material/error:")
+    else:
+        st.toast(f"{one.title} is deleted. Runs that learnt from it stay.", icon=":material/delete:")

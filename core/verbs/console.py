@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from core.errors import Explained, one_line
 
@@ -42,6 +42,16 @@ def read_file(path: Path) -> bytes:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise BadInput(str(error)) from None
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to read from. Raises BadInput where there is none; a pipe would block."""
+    try:
+        if not path.is_file():
+            raise BadInput(f"{path} cannot be read: there is no such file")
+        return path.open("rb")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
 
 
 def save(path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from core.verbs.console import BadInput
+from core.verbs.console import BadInput, opened, say
 
 
 def stop(options: argparse.Namespace) -> None:
@@ -23,10 +23,22 @@ def export(options: argparse.Namespace) -> None:
     from core.store import Store
     from core.verbs.console import save
 
-    run = Store(options.store).run(options.run)
-    save(options.out, transfer.export(run))
+    save(options.out, transfer.export(Store(options.store).run(options.run)))
     print(options.out)
 
 
 def receive(options: argparse.Namespace) -> None:
-    raise NotImplementedError
+    """A run into the store, or pictures among the datasets: whichever the zip holds."""
+    from core import own, transfer
+    from core.archives import Archive
+    from core.store import Store
+
+    with opened(options.file) as file:
+        archive = Archive(file)
+        if transfer.is_run(archive):
+            print(transfer.receive(file, Store(options.store)).id)
+            return
+        kept = own.keep(archive, options.name or options.file.stem)
+    for problem in kept.problems:
+        say(f"left out: {problem}")
+    print(f"{own.PREFIX}{kept.name}")

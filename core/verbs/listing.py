@@ -22,9 +22,23 @@ def families(options: argparse.Namespace) -> None:
 
 
 def datasets(options: argparse.Namespace) -> None:
+    from core import own
     from core.data import SOURCES, is_local
 
     rows = [asdict(source) | {"local": is_local(source.name)} for source in SOURCES]
+    rows += [
+        dict(
+            name=f"{own.PREFIX}{one.name}",
+            title=one.title,
+            shape=None,  # as one asks for: own:NAME@32, own:NAME@64gray
+            licence="that of your own pictures",
+            citation="",
+            class_names=None,
+            download_bytes=0,
+            local=True,
+        )
+        for one in own.kept()
+    ]
     answer(options, rows, ("name", "title", "shape", "local", "licence"))
 
 

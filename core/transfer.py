@@ -1,0 +1,126 @@
+"""Runs on the move: out as one zip, and in again, checked like anything from outside.
+
+mnist-vae-7f3a/run.json, weights.safetensors (or checkpoint.safetensors), metrics.jsonl, steps.jsonl,
+               previews/*.png, cache/ or shipped/ with codes.safetensors and examples.png
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import shutil
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+from core.archives import Archive, ArchiveError, Entry
+from core.errors import one_line
+from core.files import StoreError, writing
+from core.intake import MAX_BYTES as MAX_PICTURE_BYTES
+from core.run import MAX_METRICS_BYTES, Run
+from core.store import Store, stem
+from core.tensors import MAX_TENSOR_BYTES
+
+KNOWN = {
+    r"run\.json": 2**20,
+    r"(weights|checkpoint)\.safetensors": MAX_TENSOR_BYTES,
+    r"(metrics|steps)\.jsonl": MAX_METRICS_BYTES,
+    r"previews/(epoch-\d{5,9}|originals)\.png": MAX_PICTURE_BYTES,
+    r"(cache|shipped)/codes\.safetensors": MAX_TENSOR_BYTES,
+    r"(cache|shipped)/examples\.png": MAX_PICTURE_BYTES,
+}  # what is taken in, and with how many bytes at most
+STORED = (".safetensors", ".png")  # hardly gets smaller
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes
+
+
+def limit_of(name: str) -> int | None:
+    """The most bytes that a file of a run may have; None where runs have no such file."""
+    return next((limit for pattern, limit in KNOWN.items() if re.fullmatch(pattern, name)), None)
+
+
+def export(run: Run) -> bytes:
+    """A run as one zip. Raises StoreError where it has no weights, or cannot be read."""
+    if not run.has_weights:
+        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.")
+    buffer = io.BytesIO()
+    try:
+        with zipfile.ZipFile(buffer, "w") as file:
+            for path in sorted(
+                path for path in run.folder.rglob("*") if path.is_file() and not path.is_symlink()
+            ):
+                name = path.relative_to(run.folder).as_posix()
+                if limit_of(name) is not None:
+                    info = zipfile.ZipInfo(f"{run.id}/{name}", EPOCH)
+                    info.external_attr = 0o644 << 16
+                    packing = zipfile.ZIP_STORED if path.suffix in STORED else zipfile.ZIP_DEFLATED
+                    file.writestr(info, path.read_bytes(), packing)
+    except OSError as error:
+        raise StoreError(f"{run.id} cannot be read: {error.strerror}.") from error
+    return buffer.getvalue()
+
+
+def is_run(archive: Archive) -> bool:
+    """Whether a zip looks like a run that was exported."""
+    return sum(map(is_record, archive.entries)) == 1
+
+
+def receive(file: BinaryIO, store: Store) -> Run:
+    """Take a run in. Raises ArchiveError or StoreError in words; nothing is left behind then.
+
+    Only files that runs have are taken, whatever else is in the zip. What was in training when it was exported was
+    interrupted, as far as this store can know.
+    """
+    archive = Archive(file)
+    if not is_run(archive):
+        raise ArchiveError(
+            "There is no run in this zip: it would hold one run.json. Export one in the Library."
+        )
+    unborn = store.root / f".creating-{secrets.token_hex(8)}"
+    try:
+        with writing(store.root):
+            unborn.mkdir(parents=True)
+        id = unpack(archive, unborn)
+        run = checked(unborn, id)
+        with writing(store.root):
+            taken = not id or (store.root / id).exists()
+            free = (
+                store.free(stem(run.record.dataset["name"], run.record.family)) if taken else store.root / id
+            )
+            run.folder = unborn.rename(free)
+    except BaseException:
+        shutil.rmtree(unborn, ignore_errors=True)
+        raise
+    return run
+
+
+def unpack(archive: Archive, folder: Path) -> str:
+    """Write the files of the run that lie in the zip; give its id as far as one can be told."""
+    (root,) = (entry.parts[:-1] for entry in archive.entries if is_record(entry))
+    for entry in archive.entries:
+        name = "/".join(entry.parts[len(root) :])
+        limit = limit_of(name) if entry.parts[: len(root)] == root else None
+        if limit is not None:
+            place = folder / name.replace("shipped/", "cache/")  # here it is nobody's box
+            with writing(folder):
+                place.parent.mkdir(exist_ok=True)
+                place.write_bytes(archive.read(entry, limit))
+    id = root[0] if root else ""
+    return id if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", id) else ""
+
+
+def is_record(entry: Entry) -> bool:
+    return entry.parts[-1] == "run.json" and len(entry.parts) <= 2
+
+
+def checked(folder: Path, id: str) -> Run:
+    """Raises StoreError where the folder is no run, or its weights do not fit it."""
+    try:
+        run = Run.open(folder)
+        run.load()
+        if run.record.status in ("created", "running"):
+            run.update(status="interrupted")
+    except StoreError as error:
+        reason = str(error).replace(folder.name, id or "The run in this zip")
+        raise StoreError(one_line(reason, 500)) from None
+    return run

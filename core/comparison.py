@@ -235,7 +235,9 @@ def score(record: Record, key: str) -> float | None:
     """Of the test pictures; None where there is none, or none that can be one."""
     test = record.metrics.get("test")
     value = test.get(key) if isinstance(test, Mapping) else None
-    return float(value) if type(value) in (int, float) and abs(value) < LARGEST else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) < LARGEST else None
 
 
 def apart(one: Spread, other: Spread) -> bool:

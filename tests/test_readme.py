@@ -38,7 +38,12 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path / "store"))
     Path("photo.jpg").write_bytes(png(examples.pictures((1, 28, 28))[3][0]))
-    instead = {"RUN": stopped().id, "JOB": Jobs().create(["train"], "about to begin").id, "60": "1", "20": "1"}
+    instead = {
+        "RUN": stopped().id,
+        "JOB": Jobs().create(["train"], "about to begin").id,
+        "60": "1",
+        "20": "1",
+    }
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
         assert main([instead.get(word, word) for word in command]) == 0, command

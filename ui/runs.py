@@ -28,14 +28,14 @@ class Group:
         return tuple(run for run in self.runs if run in latest.values())
 
 
-def groups(runs: Iterable[Run]) -> list[Group]:
-    """Those with weights, by dataset and shape, the groups with most families first."""
+def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
+    """By dataset and shape, the groups with most families first; only runs with weights, where they have to be `usable`."""
     from core.families import FAMILIES
 
     order = {family.key: place for place, family in enumerate(FAMILIES)}
     found: dict[tuple[str, tuple[int, int, int]], list[Run]] = {}
     for run in runs:
-        if run.has_weights:
+        if run.has_weights or not usable:
             found.setdefault((run.record.dataset["name"], run.record.shape), []).append(run)
     result = []
     for (name, shape), members in found.items():
@@ -51,12 +51,25 @@ def groups(runs: Iterable[Run]) -> list[Group]:
 
 
 def label(run: Run, group: Group) -> str:
-    """The family's title, and the run's own where the family has several."""
+    """The family's title; where the family has several, with the run's name, or its seed where they differ in no more."""
     from core.families import family
 
     title = family(run.record.family).title
-    alone = sum(other.record.family == run.record.family for other in group.runs) == 1
-    return title if alone else f"{title} · {run.title}"
+    kin = [other for other in group.runs if other.record.family == run.record.family]
+    if len(kin) == 1:
+        return title
+    nameless = [other for other in kin if not other.record.name]
+    if run.record.name or not differ_in_seed(nameless):
+        return f"{title} · {run.title}"
+    return f"{title} · seed {run.record.plan['seed']}"
+
+
+def differ_in_seed(runs: list[Run]) -> bool:
+    """Whether each has a seed of its own, and everything else is equal."""
+    from core.comparison import differences
+
+    records = [run.record for run in runs]
+    return set(differences(records)) == {"seed"} and len({one.plan["seed"] for one in records}) == len(runs)
 
 
 def model(run: Run) -> Autoencoder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def data_title(title: str, shape: tuple[int, int, int]) -> str:
     """What runs were trained on: "MNIST · 28×28 gray"."""
@@ -20,3 +22,8 @@ def duration(seconds: float) -> str:
     if hours < 1:
         return f"{minutes} min {whole % 60} s" if whole % 60 else f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+
+
+def as_written(text: str) -> str:
+    """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

@@ -18,7 +18,7 @@ from core.families import FAMILIES, Denoising, Sparse
 from core.family import Autoencoder
 from core.jobs import Job, Jobs, save
 from core.store import Store
-from tests.pages.conftest import Open, links, trained
+from tests.pages.conftest import Open, links, shown, trained
 from ui.words import data_title
 
 PAGE = "build/train.py"
@@ -244,7 +244,7 @@ def test_what_was_started_together_ends_in_a_table(open_page: Open, six: Store, 
     page = open_page(PAGE, store, group="abc")
     assert not page.exception
     assert "6 of 6 have ended" in " ".join(element.text for element in page.get("progress"))
-    assert page.dataframe
+    assert "best of these runs" in shown(page)
 
 
 # --- watching ---------------------------------------------------------------------------------------------------

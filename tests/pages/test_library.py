@@ -73,8 +73,8 @@ def test_a_zip_comes_in_and_a_hostile_one_does_not(open_page: Open, six: Store, 
     run = six.runs()[0]
     page = open_page(PAGE, store)
     page.file_uploader(key="import-zip").upload("evil.zip", b"no zip")
-    page = click(page.run(), "Import")
+    page = click(page, "Import")
     assert not page.exception and "This is no zip" in page.warning[0].value and store.list() == []
     page.file_uploader(key="import-zip").upload("run.zip", io.BytesIO(transfer.export(run)).getvalue())
-    page = click(page.run(), "Import")
+    page = click(page, "Import")
     assert not page.exception and [one.id for one in store.runs()] == [run.id]

@@ -29,7 +29,7 @@ class Group:
 
 
 def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
-    """By dataset and shape, the groups with most families first; only runs with weights, where they have to be `usable`."""
+    """By dataset and shape, the groups with most families, then most runs, first; only runs with weights, where they have to be `usable`."""
     from core.families import FAMILIES
 
     order = {family.key: place for place, family in enumerate(FAMILIES)}
@@ -46,7 +46,12 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
         result.append(Group(key, title, shape, tuple(ordered)))
     return sorted(
         result,
-        key=lambda group: (-len({run.record.family for run in group.runs}), -group.shape[1], group.key),
+        key=lambda group: (
+            -len({run.record.family for run in group.runs}),
+            -len(group.runs),
+            -group.shape[1],
+            group.key,
+        ),
     )
 
 

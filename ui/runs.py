@@ -29,7 +29,10 @@ class Group:
 
 
 def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
-    """By dataset and shape, the groups with most families, then most runs, first; only runs with weights, where they have to be `usable`."""
+    """By dataset and shape, those with most families, then most runs, first.
+
+    Only runs with weights, where they have to be `usable`.
+    """
     from core.families import FAMILIES
 
     order = {family.key: place for place, family in enumerate(FAMILIES)}

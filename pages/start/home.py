@@ -19,19 +19,18 @@ def main() -> None:
     if not shelves:
         without_runs()
         return
-    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
-    with left:
-        name = st.segmented_control(
-            "Trained on",
-            list(shelves),
-            format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
-            default=next(iter(shelves)),
-            required=True,
-            key="data",
-            bind="query-params",
-        )
+    name = st.segmented_control(
+        "Trained on",
+        list(shelves),
+        format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
+        default=next(iter(shelves)),
+        required=True,
+        key="data",
+        bind="query-params",
+    )
     shelf = shelves[name]
-    with middle:
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
         shown = cards.pick(shelf)
     right.page_link(
         shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 import torch
 
@@ -109,6 +111,7 @@ def show(
 ) -> None:
     x = torch.stack([as_floats(one.pixels) for one in pictures])
     columns = []
+    group = replace(group, runs=tuple(run for run, _ in variants.values()))  # titles tell apart what is shown
     for id, (run, model) in variants.items():
         stored, refined = runs.codes(run), st.session_state.get("refined", {}).get(refinement_key(id, x))
         rebuilt = rebuild(model, x, None if stored is None else stored.errors, refined)

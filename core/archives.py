@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from lzma import LZMAError
 from typing import BinaryIO
 
 from core.errors import Explained, one_line
@@ -21,8 +20,11 @@ from core.errors import Explained, one_line
 MAX_ENTRIES = 60_000
 MAX_BYTES = 4 * 2**30  # unpacked, in all
 MAX_DIRECTORY = 32 * 2**20  # bytes of the list of entries
+PIECE = 2**20  # bytes read at once
 UNDER_ANY_NAME = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # what systems leave in zips
+ORDINARY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # bzip2 and LZMA unpack whole whatever is asked for
 END = struct.Struct("<4s4H2LH")  # of central directory, APPNOTE.TXT 4.3.16
+WIDE_END = struct.Struct("<4sQ2H2L4Q4sLQL")  # of ZIP64, with its locator, 4.3.14 and 4.3.15: just before END
 MOST_COMMENT = 2**16
 
 
@@ -74,12 +76,20 @@ class Archive:
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """The bytes of an entry. Raises ArchiveError where they are damaged or more than `limit`."""
+        return b"".join(self.pieces(entry, limit))
+
+    def pieces(self, entry: Entry, limit: int) -> Iterator[bytes]:
+        """The same, a piece at a time: damage may show only in the last."""
+        name = one_line(entry.name, 100)
         if entry.info.file_size > limit:
-            raise ArchiveError(f"{one_line(entry.name, 100)}: it has more than {limit / 2**20:.0f} MB.")
-        with refusing(f"{one_line(entry.name, 100)}: it is damaged"), self.zip.open(entry.info) as file:
-            return file.read(
-                limit
-            )  # zipfile gives no more than was declared, and checks the sum of all of it
+            raise ArchiveError(f"{name}: it has more than {limit / 2**20:.0f} MB.")
+        if entry.info.compress_type not in ORDINARY:
+            raise ArchiveError(
+                f"{name}: it is packed in an unusual way. Zip it again with ordinary compression."
+            )
+        with refusing(f"{name}: it is damaged"), self.zip.open(entry.info) as file:
+            while piece := file.read(PIECE):  # no more than was declared, and its sum is checked
+                yield piece
 
 
 @contextmanager
@@ -92,21 +102,30 @@ def refusing(what: str) -> Iterator[None]:
             f"{what}: it is packed in an unusual way. Zip it again with ordinary compression."
         ) from None
     except (
-        *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError),
+        *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
         *(ValueError, RuntimeError, OverflowError, KeyError, struct.error),
     ) as error:
         raise ArchiveError(f"{what} ({one_line(str(error), 100)}). Copy or download it again.") from None
 
 
 def check_directory(file: BinaryIO) -> None:
-    """Judge the list of entries by its size, before it is read into memory."""
+    """Count the entries before zipfile lists them, which would take far more memory than the zip."""
     size = file.seek(0, 2)
-    file.seek(max(0, size - END.size - MOST_COMMENT))
+    begin = max(0, size - END.size - MOST_COMMENT - WIDE_END.size)
+    file.seek(begin)
     tail = file.read()
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < END.size:
         raise ArchiveError("This is no zip, or its end is missing. Copy or download it again.")
     *_, count, directory, _, _ = END.unpack_from(tail, place)
+    if place >= WIDE_END.size:
+        wide = WIDE_END.unpack_from(tail, place - WIDE_END.size)
+        if (wide[0], wide[10]) == (b"PK\x06\x06", b"PK\x06\x07"):  # then zipfile believes it, and not END
+            place -= WIDE_END.size
+            count, directory = wide[7:9]
+    if directory <= MAX_DIRECTORY:  # what is declared may be too little: each entry begins with these bytes
+        file.seek(max(0, begin + place - directory))
+        count = max(count, file.read(directory).count(b"PK\x01\x02"))
     if count > MAX_ENTRIES or directory > MAX_DIRECTORY:
         raise ArchiveError(
             f"This zip has more than {MAX_ENTRIES:,} entries. Make several smaller ones of it."

@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +27,8 @@ RECORD = "own.json"
 LEAST = 4  # pictures: two to learn from, one to watch progress, one for the scores
 MOST_TITLE, MOST_SLUG = 80, 40
 SHOWN = 24
+MOST_SIDE = 256  # pixels of what is shown
+MOST_PIXELS = 100 * 10**6  # that are decoded for a look
 MOST_PROBLEMS = 200  # that are remembered
 
 
@@ -51,7 +53,7 @@ class Survey:
 
     files: int  # named like pictures
     classes: dict[str, int]  # files by class; empty where there are none
-    shown: list[intake.Picture]  # some of them, spread over all
+    shown: list[intake.Picture]  # some of them, spread over all; small
     problems: list[str]
 
 
@@ -89,7 +91,7 @@ def opened(folder: Path) -> Own | None:
         problems = tuple(one_line(str(problem), 300) for problem in told["problems"])
         title = one_line(str(told["title"]), MOST_TITLE) or folder.name
         return Own(folder.name, title, int(told["pictures"]), str(told["created"]), problems)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
@@ -117,16 +119,29 @@ def survey(archive: Archive) -> Survey:
     """Look into a zip. Raises ArchiveError where no picture in it can be read."""
     entries = picture_entries(archive)
     labels = classes(entries)
-    shown, problems = [], list(archive.problems)
+    shown, problems, decoded = [], list(archive.problems), 0
     for entry in entries[:: max(1, len(entries) // SHOWN)][:SHOWN]:
+        if decoded > MOST_PIXELS:
+            break
         try:
-            shown.append(intake.read(archive.read(entry, intake.MAX_BYTES), entry.name))
+            picture = intake.read(archive.read(entry, intake.MAX_BYTES), entry.name)
         except (intake.Refused, ArchiveError) as error:
             problems.append(str(error))
+        else:
+            decoded += picture.pixels.size // picture.pixels.shape[2]
+            shown.append(small(picture))
     if not shown:
         raise ArchiveError(no_pictures(problems))
     counts = Counter(labels)
     return Survey(len(entries), {} if set(counts) == {""} else dict(sorted(counts.items())), shown, problems)
+
+
+def small(picture: intake.Picture) -> intake.Picture:
+    """A file of a few kilobytes may hold 150 MB of pixels."""
+    height, width, channels = picture.pixels.shape
+    scale = min(1.0, MOST_SIDE / max(height, width))
+    shape = channels, max(1, round(scale * height)), max(1, round(scale * width))
+    return replace(picture, pixels=intake.to_shape(picture, shape).transpose(1, 2, 0))
 
 
 def keep(

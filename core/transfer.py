@@ -104,7 +104,8 @@ def unpack(archive: Archive, folder: Path) -> str:
             place = folder / name.replace("shipped/", "cache/")  # here it is nobody's box
             with writing(folder):
                 place.parent.mkdir(exist_ok=True)
-                place.write_bytes(archive.read(entry, limit))
+                with place.open("wb") as file:
+                    file.writelines(archive.pieces(entry, limit))
     id = root[0] if root else ""
     return id if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", id) else ""
 
@@ -118,9 +119,10 @@ def checked(folder: Path, id: str) -> Run:
     try:
         run = Run.open(folder)
         run.load()
-        if run.record.status in ("created", "running"):
-            run.update(status="interrupted")
     except StoreError as error:
-        reason = str(error).replace(folder.name, id or "The run in this zip")
-        raise StoreError(one_line(reason, 500)) from None
+        reason, _, _ = str(error).rpartition(". ")  # what follows is advice on runs that are in the store
+        reason = one_line(reason.replace(folder.name, id or "The run in this zip"), 500)
+        raise StoreError(f"{reason}. Export it once more where it comes from.") from None
+    if run.record.status in ("created", "running"):
+        run.update(status="interrupted")
     return run

@@ -36,9 +36,10 @@ def receive(options: argparse.Namespace) -> None:
     with opened(options.file) as file:
         archive = Archive(file)
         if transfer.is_run(archive):
-            print(transfer.receive(file, Store(options.store)).id)
-            return
-        kept = own.keep(archive, options.name or options.file.stem)
-    for problem in kept.problems:
+            name, problems = transfer.receive(file, Store(options.store)).id, tuple(archive.problems)
+        else:
+            kept = own.keep(archive, options.name or options.file.stem)
+            name, problems = f"{own.PREFIX}{kept.name}", kept.problems
+    for problem in problems:
         say(f"left out: {problem}")
-    print(f"{own.PREFIX}{kept.name}")
+    print(name)

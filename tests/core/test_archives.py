@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 
@@ -130,12 +131,33 @@ def test_a_hundred_thousand_entries_are_refused_before_they_are_listed(
 
 
 def test_a_list_of_entries_that_understates_their_number_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_ENTRIES", 10)
     data = bytearray(zipped({f"{number}.png": b"" for number in range(30)}))
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(archives.zipfile, "ZipFile", lambda *_: pytest.fail("it was listed"))
     place = data.rfind(b"PK\x05\x06")
     struct.pack_into("<HH", data, place + 8, 3, 3)
     with pytest.raises(ArchiveError, match="more than 10 entries"):
         opened(bytes(data))
+
+
+def wide(data: bytes, counted: int = 0) -> bytes:
+    """With a ZIP64 record at its end, which alone tells where the entries are listed."""
+    *_, count, size, offset, _ = archives.END.unpack(data[-archives.END.size :])
+    listed = counted or count
+    record = (b"PK\x06\x06", 44, 45, 45, 0, 0, listed, listed, size, offset)
+    locator = (b"PK\x06\x07", 0, len(data) - archives.END.size, 1)
+    end = archives.END.pack(b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 2**32 - 1, 2**32 - 1, 0)
+    return data[: -archives.END.size] + archives.WIDE_END.pack(*record, *locator) + end
+
+
+def test_a_zip64_record_is_no_reason_to_refuse_and_none_to_believe(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zipped({f"{number}.png": b"x" for number in range(30)})
+    assert len(opened(wide(data)).entries) == len(opened(data).entries) == 30
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(archives.zipfile, "ZipFile", lambda *_: pytest.fail("it was listed"))
+    for one in (wide(data), wide(data, counted=3)):
+        with pytest.raises(ArchiveError, match="more than 10 entries"):
+            opened(one)
 
 
 def test_a_bomb_is_refused_by_what_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +183,18 @@ def understated(data: bytes) -> bytes:
     changed = bytearray(data)
     struct.pack_into("<L", changed, changed.rfind(b"PK\x01\x02") + 24, 10)
     return bytes(changed)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_understates_its_size_is_not_unpacked_to_find_out(packing: int) -> None:
+    archive = opened(understated(zipped({"a.png": bytes(2**26)}, packing)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match="a.png: it is (damaged|packed in an unusual way)"):
+            archive.read(archive.entries[0], 2**30)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
 
 
 def flipped(data: bytes) -> bytes:

@@ -73,6 +73,16 @@ def test_a_survey_shows_what_is_there_and_keeps_nothing(home: Path) -> None:
     assert everything(home) == set()
 
 
+def test_a_look_holds_small_pictures_and_ends_where_large_ones_cost_too_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own, "MOST_PIXELS", 2_000_000)
+    large = png(np.full((500, 2_000, 3), 9, np.uint8))
+    found = own.survey(archive({f"{number}.png": large for number in range(9)}))
+    assert found.files == 9 and len(found.shown) == 3
+    assert {one.pixels.shape for one in found.shown} == {(64, 256, 3)} and found.shown[0].pixels.max() == 9
+
+
 def test_pictures_without_folders_have_no_classes() -> None:
     flat = {f"{number}.png": picture(30 * number) for number in range(6)}
     assert own.survey(archive(flat)).classes == {}
@@ -160,7 +170,11 @@ def test_no_text_from_outside_becomes_a_path(home: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"title": 1}', '{"title": "x", "pictures": "many"}', "[" * 10**5]
+    "text",
+    [
+        *("", "{", "[]", '{"title": 1}', '{"title": "x", "pictures": "many"}', "[" * 10**5),
+        '{"title": "x", "created": "", "problems": [], "pictures": 1e999}',
+    ],
 )
 def test_a_damaged_record_hides_a_dataset_and_harms_no_other(home: Path, text: str) -> None:
     own.keep(archive(BEACHES), "good")

@@ -195,6 +195,15 @@ def test_hostile_zips_are_refused_and_leave_nothing(harm: str, run: Run, store: 
     assert everything(store) == before
 
 
+@pytest.mark.parametrize("changed", [{"weights_safetensors": lying_header()}, {"run_json": b"{"}])
+def test_a_refusal_gives_no_advice_on_a_run_that_is_not_there(
+    changed: dict[str, bytes], run: Run, store: Store
+) -> None:
+    with pytest.raises(StoreError, match="Export it once more where it comes from.$") as refused:
+        receive(rezipped(run, **changed), store)
+    assert run.id in str(refused.value) and "elete it" not in str(refused.value)
+
+
 def test_what_no_run_has_is_left_out(run: Run, store: Store) -> None:
     extra = {
         f"{run.id}/code.pkl": b"\x80\x04.",
@@ -250,6 +259,9 @@ def test_out_and_in_from_a_terminal(
     assert main(["--store", str(run.folder.parent), "export", run.id, "--out", str(file)]) == 0
     assert main(["--store", str(other), "import", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}\n{run.id}\n"
+    file.write_bytes(zipped(files_of(file.read_bytes()) | {"../evil.png": b"x"}))
+    assert main(["--store", str(tmp_path / "third"), "import", str(file)]) == 0
+    assert capsys.readouterr() == (f"{run.id}\n", "left out: ../evil.png: its name leads outside.\n")
     pictures = tmp_path / "Our trip.zip"
     pictures.write_bytes(
         zipped({f"{n}.png": (run.folder / "previews" / "epoch-00001.png").read_bytes() for n in range(5)})

@@ -53,6 +53,10 @@ class Record:
             raise ValueError("run.json is not JSON") from None
         if not isinstance(values, dict):
             raise ValueError("run.json holds no object")
+        try:
+            json.dumps(values, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("run.json holds characters that are no text") from None
         if values.get("format") != FORMAT:
             raise ValueError(f"its format is {values.get('format')!r}, this version reads {FORMAT}")
         values = {
@@ -72,6 +76,7 @@ class Record:
             )
         check_kinds(values, KINDS)
         check_kinds(values["dataset"], DATASET_KINDS)
+        check_kinds(values["metrics"], {"test": dict})
         shape, names = values["shape"], values["dataset"].get("class_names", [])
         if len(shape) != 3 or not all(type(side) is int for side in shape):
             raise ValueError("its shape is not three whole numbers")

@@ -773,3 +773,17 @@ def test_codes_that_do_not_fit_are_none(run: Run, tensors: dict[str, torch.Tenso
     header = {"weights": run.weights_hash()}
     write_tensors(run.folder / "cache" / "codes.safetensors", tensors, header)
     assert run.codes() is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"created": "\ud800"}, "characters that are no text"),
+        ({"dataset": {"name": "digits", "title": "\ud800"}}, "characters that are no text"),
+        ({"metrics": {"test": [1]}}, "test in run.json is list, not dict"),
+    ],
+)
+def test_a_record_that_no_page_could_show_is_damaged(run: Run, changes: dict[str, Any], reason: str) -> None:
+    edit(run, **changes)
+    damaged = only(run.folder.parent)
+    assert isinstance(damaged, Damaged) and reason in damaged.reason

@@ -178,8 +178,10 @@ def comparable(record: Record) -> bool:
 def budget_of(record: Record) -> Budget:
     """Raises ValueError where the model would be too large to be made."""
     plan = record.training_plan()
-    seconds = f"{plan.seconds or 0:g} s on {record.device or 'an unknown device'}"
-    length = f"{plan.epochs:,} epochs" if plan.epochs else seconds
+    if plan.epochs:
+        length = "1 epoch" if plan.epochs == 1 else f"{plan.epochs:,} epochs"
+    else:
+        length = f"{plan.seconds:g} s on {record.device or 'an unknown device'}"
     code = code_numbers(record.family, record.settings(), record.shape)
     return Budget(str(record.dataset.get("fingerprint", "")), record.shape, length, code)
 

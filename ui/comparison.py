@@ -16,7 +16,7 @@ from ui.words import as_written
 DIGITS = {"mse": 5, "sse": 2, "psnr": 2, "ssim": 4}  # after the point
 UNITS = {"psnr": " (dB)"}
 STYLE = """<style>
-.bn table.scores { border-collapse: collapse; width: 100%; min-width: 36rem; }
+.bn table.scores { border-collapse: collapse; width: 100%; min-width: 36rem; white-space: nowrap; }
 .bn .scores th, .bn .scores td { text-align: right; padding: 0.45rem 0.7rem; vertical-align: top; line-height: 1.3; }
 .bn .scores th { font-weight: 600; }
 .bn .scores th small { font-weight: 400; }
@@ -48,8 +48,8 @@ def show(runs: Iterable[Run]) -> None:
     counted = sum(len(entrant.runs) for one in found for entrant in one.entrants)
     if counted < len(runs):
         st.caption(
-            f"{len(runs) - counted} of {len(runs)} runs are not in it: they have not completed, have no scores, repeat a "
-            "seed, went on from another run, or share their budget with none."
+            f"Left out: {len(runs) - counted} of {len(runs)} runs. They have not completed, have no scores, repeat a seed, "
+            "went on from another run, or share their budget with no other."
         )
 
 

@@ -69,7 +69,7 @@ def label(run: Run, group: Group) -> str:
     nameless = [other for other in kin if not other.record.name]
     if run.record.name or not differ_in_seed(nameless):
         return f"{title} · {run.title}"
-    return f"{title} · seed {run.record.plan['seed']}"
+    return f"{title} · seed {run.record.training_plan().seed}"
 
 
 def differ_in_seed(runs: list[Run]) -> bool:
@@ -77,7 +77,8 @@ def differ_in_seed(runs: list[Run]) -> bool:
     from core.comparison import differences
 
     records = [run.record for run in runs]
-    return set(differences(records)) == {"seed"} and len({one.plan["seed"] for one in records}) == len(runs)
+    seeds = {one.training_plan().seed for one in records}
+    return set(differences(records)) == {"seed"} and len(seeds) == len(runs)
 
 
 def model(run: Run) -> Autoencoder:

@@ -26,4 +26,4 @@ def duration(seconds: float) -> str:
 
 def as_written(text: str) -> str:
     """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", text)

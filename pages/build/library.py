@@ -3,195 +3,236 @@
 from __future__ import annotations
 
 import shlex
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from core import transfer
 from core.errors import Explained, one_line
 from core.families import family
 from core.files import StoreError
-from core.pictures import sheet
 from core.record import MAX_NAME, clean_tags
-from core.store import Damaged, Run, Store
-from ui import comparison, shell
+from core.store import Damaged, Deleted, Run, Store
+from ui import comparison, library, shell
 from ui.datasets import MOST_MEGABYTES
-from ui.html import block, data_uri, strip
-from ui.runs import Group, groups, label
-from ui.theme import colour
+from ui.runs import Group, groups
 from ui.words import as_written
 
-SHOWN = 10  # pictures of each run
-THUMBNAILS = 4
-MOST = 8  # runs side by side
+MOST = 24  # runs side by side
+LATEST = 12  # of the deleted runs that are listed
+ROW = 46  # pixels
+ROWS = 9.5  # that are seen without scrolling; half a one says that there are more
 
 
 def main() -> None:
     st.title("Library")
+    st.markdown("Every run on this machine: what came back, how it learnt, and what it scored.")
     store = Store()
-    tell_deleted(store)
+    tell_what_happened(store)
     try:
         found = store.list()
     except StoreError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        st.error(as_written(str(error)), icon=":material/folder_off:")
         return
-    by_key = {
-        group.key: group for group in groups((one for one in found if isinstance(one, Run)), usable=False)
-    }
-    if by_key:
-        key = st.selectbox(
-            "Trained on",
-            list(by_key),
-            format_func=lambda key: by_key[key].title,
-            key="data",
-            bind="query-params",
-        )
-        shelf(store, by_key[key])
+    shelves = groups((one for one in found if isinstance(one, Run)), usable=False)
+    if shelves:
+        shelf(store, library.in_order(pick(shelves)))
     else:
         st.info(
             "There are no runs yet. The first takes less than a minute.", icon=":material/model_training:"
         )
         st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
-    for one in found:
-        if isinstance(one, Damaged):
-            damaged(store, one)
-    take_in(store)
-    put_away(store)
+    list_damaged(store, [one for one in found if isinstance(one, Damaged)])
+    st.divider()
+    take_in(store, open_at_once=not shelves)
+    list_deleted(store)
+
+
+def pick(shelves: list[Group]) -> Group:
+    """The choice of data, which opens on those of a run that the address names."""
+    by_key = {group.key: group for group in shelves}
+    by_run = {run.id: group.key for group in shelves for run in group.runs}
+    start: str | None = shelves[0].key
+    if (came := st.session_state.pop("came in", None)) in by_run:
+        st.session_state["data"], start = by_run[came], None
+        st.query_params["run"] = came
+    elif "data" not in st.query_params:
+        start = by_run.get(st.query_params.get("run", ""), start)
+    key = st.segmented_control(
+        "Trained on",
+        list(by_key),
+        format_func=lambda key: as_written(by_key[key].title),
+        default=start,
+        required=True,
+        key="data",
+        bind="query-params",
+    )
+    return by_key[key]
 
 
 # --- the runs of one dataset ------------------------------------------------------------------------------------
 
 
 def shelf(store: Store, group: Group) -> None:
-    chosen = st.dataframe(
-        pd.DataFrame([line(run, group) for run in group.runs]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        column_config={"pictures": st.column_config.ImageColumn("What comes back", width="medium")},
-        key=f"table-{group.key}",
-    ).selection.rows
-    runs = [group.runs[index] for index in chosen if index < len(group.runs)] or list(group.newest)
-    st.caption(
-        "Select rows to set them side by side; a single one to name, export or delete it."
-        if len(runs) != 1
-        else f"{label(runs[0], group)}: `{runs[0].id}`"
-    )
-    if len(runs) == 1:
-        manage(store, runs[0])
-    st.plotly_chart(curves(runs[:MOST], group), config={"displaylogo": False})
-    for run in runs[:MOST]:
-        pictures(run, group)
+    wanted = ask_for(group)
+    runs = [run for run in group.runs if wanted.passes(run)]
+    if runs:
+        chosen = choose(runs, group)
+        one_run(store, chosen, group)
+        side_by_side(chosen[:MOST], group)
+    else:
+        st.info("No run is like that. Clear a filter.", icon=":material/filter_alt_off:")
     st.subheader("Families compared", anchor=False)
     comparison.show(group.runs)
 
 
-def line(run: Run, group: Group) -> dict[str, object]:
-    record, test = run.record, run.record.metrics.get("test", {})
-    return {
-        "pictures": thumbnail(run),
-        "run": label(run, group),
-        "status": run.status,
-        "seed": record.plan["seed"],
-        "epochs": record.plan["epochs"],
-        **{name.upper(): test.get(name) for name in ("psnr", "ssim", "sse")},
-        "tags": ", ".join(record.tags),
-        "made": record.created[:10],
-        "in the box": (run.folder / "shipped").is_dir(),
-    }
+def ask_for(group: Group) -> library.Filter:
+    """Draw the filters; tags only where there are any."""
+    keys = list(dict.fromkeys(run.record.family for run in group.runs))
+    known = list(dict.fromkeys(tag for run in group.runs for tag in library.tags(run)))
+    cells = st.columns(3 if known else 2, gap="small")
+    families = cells[0].multiselect(
+        "Families", keys, format_func=lambda key: family(key).title, placeholder="All", key="families", bind="query-params"
+    )  # fmt: skip
+    tags = (
+        cells[1].multiselect("Tags", known, placeholder="Any", key="tags", bind="query-params")
+        if known
+        else []
+    )
+    words = cells[-1].text_input(
+        "Search", placeholder="Name, family, status, tag", max_chars=80, key="find", bind="query-params"
+    )
+    return library.Filter(tuple(families), tuple(tags), words or "")
 
 
-def thumbnail(run: Run) -> str | None:
-    epochs = run.preview_epochs()
-    return _thumbnail(str(run.folder), epochs[-1]) if epochs else None
+def choose(runs: list[Run], group: Group) -> list[Run]:
+    """Draw the table and give the runs that are ticked, which stand in the address where they are not those it opens on."""
+    ids = [run.id for run in runs]
+    usual = [run.id for run in replace(group, runs=tuple(runs)).newest]
+    asked = [id for id in st.query_params.get_all("run") if id in ids] or usual
+    frame = library.table(runs, group)
+    ticked = st.dataframe(
+        frame,
+        column_config=library.COLUMNS,
+        hide_index=True,
+        row_height=ROW,
+        height=round(ROW * min(len(runs), ROWS)) + 38,
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [ids.index(id) for id in asked]}},
+        key=f"table-{zlib.crc32(' '.join(ids).encode())}",  # ticks belong to rows: other rows, other ticks
+    )
+    chosen = [runs[place] for place in sorted(ticked["selection"]["rows"]) if place < len(runs)]
+    names = [run.id for run in chosen]
+    if set(names) == set(usual):
+        st.query_params.pop("run", None)
+    else:
+        st.query_params["run"] = names
+    words, button = st.columns([4, 1], vertical_alignment="center")
+    words.caption(
+        "Tick runs to see them side by side. One alone can be named, tagged, exported, made again and deleted."
+    )
+    with button.container(horizontal=True, horizontal_alignment="right"):
+        st.download_button(
+            "Table", lambda: library.csv(frame), "runs.csv", "text/csv",
+            icon=":material/table:", on_click="ignore", type="tertiary",
+        )  # fmt: skip
+    return chosen
 
 
-@st.cache_data(show_spinner=False, max_entries=500)
-def _thumbnail(folder: str, epoch: int) -> str | None:
-    try:
-        shown = Run.open(Path(folder)).previews(epoch).reconstructions[:THUMBNAILS]
-    except StoreError:
-        return None
-    return data_uri(sheet(shown, len(shown)))
-
-
-def curves(runs: list[Run], group: Group) -> go.Figure:
-    """Validation error by epoch; several runs of a family differ in their dash."""
-    figure = go.Figure()
-    seen: dict[str, int] = {}
-    for run in runs:
-        dash = ("solid", "dot", "dash", "dashdot")[seen.setdefault(run.record.family, 0) % 4]
-        seen[run.record.family] += 1
-        epochs = run.metrics()
-        figure.add_scatter(
-            x=[one["epoch"] for one in epochs],
-            y=[one["validation"].get("mse") for one in epochs],
-            name=label(run, group),
-            mode="lines",
-            line=dict(color=colour(run.record.family), dash=dash),
+def side_by_side(runs: list[Run], group: Group) -> None:
+    if not runs:
+        return
+    beside = replace(group, runs=tuple(runs))  # titles tell apart what is shown
+    names = library.titles(runs, beside)
+    st.subheader("Side by side" if len(runs) > 1 else as_written(names[0]), anchor=False)
+    if terms := library.terms(runs):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            term = st.selectbox(
+                "Validation pictures", terms, format_func=library.words, key="term", bind="query-params", width=320
+            )  # fmt: skip
+            log = library.positive(runs, term) and st.toggle(
+                "Logarithmic", value=True, key="log", bind="query-params"
+            )
+        st.plotly_chart(
+            library.curves(runs, beside, term, log),
+            config={"displaylogo": False},
+            alt=f"{library.words(term)} by epoch, a line for each run",
         )
-    figure.update_yaxes(type="log", title="MSE of validation pictures")
-    figure.update_xaxes(title="epoch")
-    figure.update_layout(height=360, margin=dict(l=10, r=10, t=20, b=10))
-    return figure
-
-
-def pictures(run: Run, group: Group) -> None:
-    epochs = run.preview_epochs()
-    if not epochs:
-        return
-    try:
-        shown = run.previews(epochs[-1])
-    except StoreError as error:
-        st.warning(str(error), icon=":material/broken_image:")
-        return
-    back = strip(shown.reconstructions, (f"picture {i + 1} rebuilt" for i in range(SHOWN)), SHOWN)
-    new = strip(shown.samples[:SHOWN], (f"new picture {i + 1}" for i in range(SHOWN)), SHOWN)
-    words, strips = st.columns([1, 3], vertical_alignment="center")
-    words.markdown(f"**{as_written(label(run, group))}**")
-    words.caption(f"{family(run.record.family).idea}")
-    strips.html(block(back, new))
+    elif any(map(library.history, runs)):
+        st.caption("These runs have no validation number in common, so there are no curves to show.")
+    else:
+        st.caption("No epoch has ended yet, so there are no curves.")
+    st.html(library.pictures(runs, beside))
+    if len(runs) > 1:
+        with st.expander("Settings that differ", icon=":material/tune:"):
+            unlike = library.unlike(runs, beside)
+            if unlike.empty:
+                st.caption("None: these runs were made alike.")
+            else:
+                st.dataframe(unlike)
 
 
 # --- one run ----------------------------------------------------------------------------------------------------
 
 
-def manage(store: Store, run: Run) -> None:
+def one_run(store: Store, chosen: list[Run], group: Group) -> None:
+    """What can be done with one; with several, which of them has to be said first."""
+    if not chosen:
+        st.info("Tick a run in the table.", icon=":material/check_box:")
+        return
+    run = chosen[0]
     with st.container(border=True):
-        name, tags, save = st.columns([3, 3, 1], vertical_alignment="bottom")
-        called = name.text_input("Name", run.record.name, max_chars=80, key=f"name-{run.id}")
-        tagged = tags.text_input(
-            "Tags, separated by commas", ", ".join(run.record.tags), key=f"tags-{run.id}"
+        if len(chosen) > 1:
+            names = dict(zip([one.id for one in chosen], library.titles(chosen, group), strict=True))
+            id = st.selectbox(
+                "Name, export, make again or delete",
+                list(names),
+                index=None,
+                format_func=names.get,
+                placeholder="one of the ticked runs",
+                key=f"one-of-{zlib.crc32(' '.join(names).encode())}",
+            )
+            if id is None:
+                return
+            run = next(one for one in chosen if one.id == id)
+        manage(store, run, group)
+
+
+def manage(store: Store, run: Run, group: Group) -> None:
+    (title,) = library.titles([run], group)
+    st.caption(f"**{as_written(title)}** · {as_written(run.id)}")
+    known = {tag for other in group.runs for tag in other.record.tags} | set(run.record.tags)
+    with st.form(f"form-{run.id}", border=False):
+        name, tags, save = st.columns([4, 4, 1], vertical_alignment="bottom")
+        name.text_input("Name", run.record.name, max_chars=MAX_NAME, placeholder=run.id, key=f"name-{run.id}")
+        tags.multiselect(
+            "Tags", sorted(known), list(run.record.tags), accept_new_options=True,
+            placeholder="Add some", key=f"tags-{run.id}",
+        )  # fmt: skip
+        save.form_submit_button("Save", width="stretch", on_click=rename, args=[store, run.id])
+    st.caption("The command line that makes this run")
+    st.code(shlex.join(run.record.command()), language="bash", wrap_lines=True)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            shell.to("build/train.py"), label="Curves and film", icon=":material/movie:", query_params={"watch": run.id}
+        )  # fmt: skip
+        if run.has_weights:
+            st.download_button(
+                "Export", lambda: transfer.export(run), f"{run.id}.zip", "application/zip",
+                icon=":material/download:", on_click="ignore", help="Weights, history and pictures as one zip",
+            )  # fmt: skip
+        st.button(
+            "Delete", icon=":material/delete:", on_click=delete, args=[store, run.id], key=f"delete-{run.id}"
         )
-        save.button("Save", width="stretch", on_click=rename, args=[store, run.id, called, tagged])
-        st.code(shlex.join(run.record.command()), language="bash", wrap_lines=True)
-        with st.container(horizontal=True):
-            st.page_link(
-                shell.to("build/train.py"),
-                label="Curves and film",
-                icon=":material/movie:",
-                query_params={"watch": run.id},
-            )
-            if run.has_weights:
-                st.download_button(
-                    "Export", lambda: transfer.export(run), f"{run.id}.zip", "application/zip",
-                    icon=":material/download:", on_click="ignore",
-                )  # fmt: skip
-            st.button(
-                "Delete",
-                icon=":material/delete:",
-                on_click=delete,
-                args=[store, run.id],
-                key=f"delete-{run.id}",
-            )
 
 
-def rename(store: Store, id: str, name: str, tags: str) -> None:
-    attempt(lambda: store.run(id).update(name=one_line(name, MAX_NAME), tags=clean_tags(tags.split(","))))
+def rename(store: Store, id: str) -> None:
+    name, tags = st.session_state[f"name-{id}"], st.session_state[f"tags-{id}"]
+    attempt(lambda: store.run(id).update(name=one_line(name, MAX_NAME), tags=clean_tags(tags)))
 
 
 def delete(store: Store, id: str) -> None:
@@ -199,71 +240,100 @@ def delete(store: Store, id: str) -> None:
         st.session_state["deleted"] = next((one.key for one in store.deleted() if one.id == id), None)
 
 
+# --- what happened ----------------------------------------------------------------------------------------------
+
+
 def attempt(act: Callable[[], object]) -> bool:
-    """Whether it went well; what stood in the way is said."""
+    """Whether it went well; else the page says what stood in the way."""
     try:
         act()
     except Explained as error:
-        st.toast(str(error), icon=":material/error:")
+        st.session_state["refused"] = str(error)
         return False
     return True
+
+
+def tell_what_happened(store: Store) -> None:
+    if refused := st.session_state.pop("refused", None):
+        st.error(as_written(refused), icon=":material/block:")
+    key = st.session_state.get("deleted")
+    for one in store.deleted():
+        if one.key == key:
+            with st.container(border=True, horizontal=True, vertical_alignment="center"):
+                st.markdown(f":material/delete: **{as_written(one.id)}** is deleted.", width="stretch")
+                st.button("Undo", icon=":material/undo:", on_click=bring_back, args=[store, key])
+
+
+def bring_back(store: Store, key: str) -> None:
+    def act() -> None:
+        st.session_state["came in"] = store.restore(key)
+
+    attempt(act)
 
 
 # --- in, and back -----------------------------------------------------------------------------------------------
 
 
-def tell_deleted(store: Store) -> None:
-    key = st.session_state.get("deleted")
-    if key and any(one.key == key for one in store.deleted()):
-        words, undo = st.columns([4, 1], vertical_alignment="center")
-        words.info(f"{key.rpartition('.')[2]} is deleted.", icon=":material/delete:")
-        undo.button("Undo", icon=":material/undo:", on_click=bring_back, args=[store, key])
-
-
-def bring_back(store: Store, key: str) -> None:
-    attempt(lambda: store.restore(key))
-
-
-def damaged(store: Store, one: Damaged) -> None:
-    words, button = st.columns([5, 1], vertical_alignment="center")
-    words.warning(one.reason, icon=":material/broken_image:")
-    button.button(
-        "Delete", key=f"delete-{one.id}", icon=":material/delete:", on_click=delete, args=[store, one.id]
-    )
-
-
-def take_in(store: Store) -> None:
+def take_in(store: Store, open_at_once: bool) -> None:
     with (
-        st.expander("Import a run", icon=":material/upload:"),
+        st.expander("Import a run", icon=":material/upload:", expanded=open_at_once),
         st.form("import", clear_on_submit=True, border=False),
     ):
         file = st.file_uploader(
-            "A zip that was exported", type=["zip"], max_upload_size=MOST_MEGABYTES, key="import-zip"
-        )
-        if st.form_submit_button("Import") and file is not None:
-            try:
+            "The zip of a run that was exported here or elsewhere", type=["zip"], max_upload_size=MOST_MEGABYTES, key="import-zip"
+        )  # fmt: skip
+        if not st.form_submit_button("Import", icon=":material/upload:"):
+            return
+        if file is None:
+            st.warning("Choose a zip first.", icon=":material/upload_file:")
+            return
+        try:
+            with st.spinner("Checking what is in it…"):
                 run = transfer.receive(BytesIO(file.getvalue()), store)
-            except Explained as error:
-                st.warning(str(error), icon=":material/block:")
-            else:
-                st.toast(f"{run.id} has come in.", icon=":material/check:")
-                st.rerun()
+        except Explained as error:
+            st.warning(as_written(str(error)), icon=":material/block:")
+        else:
+            st.toast(f"{as_written(run.id)} has come in.", icon=":material/check:")
+            st.session_state["came in"] = run.id
+            st.rerun()
 
 
-def put_away(store: Store) -> None:
+def list_damaged(store: Store, damaged: list[Damaged]) -> None:
+    if not damaged:
+        return
+    st.subheader(f"Damaged · {len(damaged)}", anchor=False)
+    for one in damaged:
+        words, button = st.columns([5, 1], vertical_alignment="center")
+        words.warning(as_written(one.reason), icon=":material/broken_image:")
+        button.button(
+            "Delete", key=f"delete-{one.id}", icon=":material/delete:", on_click=delete, args=[store, one.id], width="stretch"
+        )  # fmt: skip
+
+
+def list_deleted(store: Store) -> None:
     deleted = store.deleted()
     if not deleted:
         return
     with st.expander(f"Deleted runs · {len(deleted)}", icon=":material/delete:"):
-        for one in deleted:
-            words, back, gone = st.columns([4, 1, 1], vertical_alignment="center")
-            words.text(one.id)
-            back.button("Restore", key=f"back-{one.key}", on_click=bring_back, args=[store, one.key])
-            gone.button("Erase", key=f"gone-{one.key}", on_click=erase, args=[store, one.key])
+        for one in deleted[:LATEST]:
+            words, buttons = st.columns([2, 1], vertical_alignment="center")
+            words.markdown(as_written(one.id))
+            with buttons.container(horizontal=True, horizontal_alignment="right"):
+                st.button(
+                    "Restore", key=f"back-{one.key}", icon=":material/undo:", on_click=bring_back, args=[store, one.key]
+                )  # fmt: skip
+                erase(store, one)
+        if len(deleted) > LATEST:
+            st.caption(f"And {len(deleted) - LATEST} more. Erase some of these to see them.")
 
 
-def erase(store: Store, key: str) -> None:
-    attempt(lambda: store.erase(key))
+def erase(store: Store, one: Deleted) -> None:
+    """Asks once more: this cannot be taken back."""
+    with st.popover("Erase", icon=":material/delete_forever:"):
+        st.markdown(f"**{as_written(one.id)}** would be gone for good.")
+        st.button(
+            "Erase for good", key=f"gone-{one.key}", on_click=lambda: attempt(lambda: store.erase(one.key))
+        )
 
 
 main()

@@ -1,0 +1,56 @@
+"""What pickers call a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.data import load
+from core.families import VAE, Vanilla
+from core.store import Run, Store
+from core.training import Plan
+from ui.runs import groups, label
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def made(store: Store, seed: int = 0, name: str = "", **config: Any) -> Run:
+    data = load("digits")
+    return store.create(VAE(VAE.Config(**config), data.shape), Plan(epochs=1, seed=seed), data, name)
+
+
+def labels(store: Store, *runs: Run) -> list[str]:
+    (group,) = groups(store.runs(), usable=False)
+    return [label(run, group) for run in runs]
+
+
+def test_the_only_run_of_a_family_is_called_by_it(store: Store) -> None:
+    data = load("digits")
+    other = store.create(Vanilla(Vanilla.Config(), data.shape), Plan(epochs=1), data)
+    assert labels(store, made(store, name="any"), other) == ["Variational", "Vanilla"]
+
+
+def test_runs_that_differ_in_their_seed_are_told_apart_by_it(store: Store) -> None:
+    runs = [made(store, seed) for seed in (0, 1, 2)]
+    assert labels(store, *runs) == [f"Variational · seed {seed}" for seed in (0, 1, 2)]
+
+
+def test_a_name_goes_before_a_seed(store: Store) -> None:
+    runs = [made(store), made(store, 1), made(store, name="broad", beta=4.0)]
+    assert labels(store, *runs) == ["Variational · seed 0", "Variational · seed 1", "Variational · broad"]
+
+
+@pytest.mark.parametrize("other", [dict(seed=0), dict(seed=1, beta=4.0)])
+def test_nameless_runs_that_differ_in_more_or_in_nothing_keep_their_ids(store: Store, other: dict) -> None:
+    runs = [made(store), made(store, **other)]
+    assert labels(store, *runs) == [f"Variational · {run.id}" for run in runs]
+
+
+def test_only_runs_with_weights_are_usable(store: Store) -> None:
+    made(store)
+    assert groups(store.runs()) == [] and len(groups(store.runs(), usable=False)) == 1

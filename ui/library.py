@@ -1,0 +1,289 @@
+"""Runs to choose from and to see side by side: a table, their curves, their last pictures, their settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.comparison import LARGEST, MEASURES, differences, score
+from core.families import family
+from core.pictures import sheet
+from core.store import Run, StoreError
+from ui.html import block, data_uri, strip
+from ui.runs import Group, label
+from ui.theme import colour
+
+IN_THE_BOX = "in the box"
+THUMBNAILS, TILE = 4, 56  # pictures of a run in the table, and pixels of a side at least
+STRIPE = 8  # pixels in the colour of the family, left of them
+SHOWN = 10  # pictures of a run side by side
+POINTS = 400  # of a curve
+MOST_EPOCHS = 10**9  # what lies in a store may claim more
+DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
+COLUMNS = {
+    "pictures": st.column_config.ImageColumn("What comes back", width=180, help="At the last look during training"),
+    "run": st.column_config.TextColumn("Run"),
+    "tags": st.column_config.ListColumn("Tags"),
+    "status": st.column_config.TextColumn("Status"),
+    "seed": st.column_config.NumberColumn("Seed", format="%d"),
+    "epochs": st.column_config.NumberColumn("Epochs", format="%d", help="That it has seen so far"),
+    "psnr": st.column_config.NumberColumn("PSNR (dB) ↑", format="%.2f", help="Test pictures; higher is better"),
+    "ssim": st.column_config.NumberColumn("SSIM ↑", format="%.4f", help="Test pictures; higher is better"),
+    "sse": st.column_config.NumberColumn("SSE ↓", format="%.2f", help="Test pictures; lower is better"),
+    "made": st.column_config.DatetimeColumn("Made", format="D MMM YYYY"),
+}  # fmt: skip
+STYLE = """<style>
+.bn .sides { display: grid; grid-template-columns: minmax(7rem, 10rem) 1fr 1fr; gap: 0.7rem 1.1rem; align-items: center; }
+.bn .sides .label { margin: 0; }
+.bn .sides .name { font-weight: 600; line-height: 1.25; border-left: 4px solid; padding-left: 0.6rem; overflow-wrap: anywhere; }
+@media (max-width: 640px) {
+  .bn .sides { grid-template-columns: 1fr; gap: 0.35rem; }
+  .bn .sides .name { margin-top: 0.8rem; }
+  .bn .sides .heads { display: none; }
+}
+</style>"""
+
+
+# --- which runs -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a run has to have to be listed; what is empty asks for nothing."""
+
+    families: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    words: str = ""
+
+    def passes(self, run: Run) -> bool:
+        told = f"{run.id} {run.title} {family(run.record.family).title} {run.status} {' '.join(tags(run))}"
+        return (
+            (not self.families or run.record.family in self.families)
+            and set(self.tags) <= set(tags(run))
+            and all(word in told.casefold() for word in self.words.casefold().split())
+        )
+
+
+def in_order(group: Group) -> Group:
+    """Runs of one family by their seeds."""
+    keys = [run.record.family for run in group.runs]  # in teaching order
+    ordered = sorted(
+        group.runs, key=lambda run: (keys.index(run.record.family), run.record.training_plan().seed)
+    )
+    return replace(group, runs=tuple(ordered))
+
+
+def tags(run: Run) -> list[str]:
+    """Its own, after the mark of those that were there from the start."""
+    return [*([IN_THE_BOX] if (run.folder / "shipped").is_dir() else []), *run.record.tags]
+
+
+def titles(runs: Sequence[Run], group: Group) -> list[str]:
+    """Each once: where two would have the same, their ids are added."""
+    plain = [f"{title}{named(run, title)}" for run in runs for title in [label(run, group)]]
+    return [
+        title if plain.count(title) == 1 else f"{title} · {run.id}"
+        for title, run in zip(plain, runs, strict=True)
+    ]
+
+
+def named(run: Run, title: str) -> str:
+    """Its name, where the title that tells it apart leaves that out."""
+    return f" · {run.record.name}" if run.record.name and title == family(run.record.family).title else ""
+
+
+# --- the table --------------------------------------------------------------------------------------------------
+
+
+def table(runs: Sequence[Run], group: Group) -> pd.DataFrame:
+    """A row for each run, in the columns of `COLUMNS`."""
+    rows = [row(run, title) for run, title in zip(runs, titles(runs, group), strict=True)]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["made"] = pd.to_datetime(frame["made"], format="ISO8601", errors="coerce", utc=True)
+    return frame
+
+
+def row(run: Run, title: str) -> dict[str, Any]:
+    scores = {measure.key: score(run.record, measure.key) for measure in MEASURES}
+    epochs = history(run)
+    return {
+        "pictures": thumbnail(run),
+        "run": title,
+        "tags": tags(run),
+        "status": run.status,
+        "seed": run.record.training_plan().seed,
+        "epochs": epochs[-1]["epoch"] if epochs else 0,
+        "made": run.record.created,
+        **{name: value for name, value in scores.items() if name in COLUMNS},
+    }
+
+
+def thumbnail(run: Run) -> str | None:
+    """Some reconstructions as a data URI."""
+    if not (epochs := run.preview_epochs()):
+        return None
+    return _thumbnail(run, (str(run.folder), epochs[-1], written(run.folder / "run.json")))
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _thumbnail(_run: Run, version: tuple[object, ...]) -> str | None:
+    try:
+        shown = _run.previews(_run.preview_epochs()[-1]).reconstructions[:THUMBNAILS]
+    except (StoreError, IndexError):
+        return None
+    larger = math.ceil(TILE / shown.shape[2])  # browsers would blur small ones
+    pixels = sheet(shown.repeat(larger, 2).repeat(larger, 3), len(shown))
+    coloured = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
+    return data_uri(np.concatenate([stripe(colour(_run.record.family), len(coloured)), coloured], 1))
+
+
+def stripe(hue: str, height: int) -> np.ndarray:
+    """uint8 (height,STRIPE,3)."""
+    return np.full((height, STRIPE, 3), list(bytes.fromhex(hue[1:])), np.uint8)
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    """Its records of epochs, thinned; the last is always among them."""
+    return _history(run, (str(run.folder), written(run.metrics_file)))
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _history(_run: Run, version: tuple[object, ...]) -> list[dict[str, Any]]:
+    epochs = _run.metrics()
+    kept = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
+    return [
+        {
+            "epoch": min(epochs[index]["epoch"], MOST_EPOCHS),
+            "validation": {name: finite(value) for name, value in epochs[index]["validation"].items()},
+        }
+        for index in kept
+    ]
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has numbers that no chart can draw."""
+    return float(value) if value is not None and abs(value) < LARGEST else None
+
+
+def written(path: Path) -> int:
+    """When, in nanoseconds; 0 where there is no such file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    """The table without its pictures."""
+    plain = frame.drop(columns="pictures").assign(tags=frame["tags"].map(", ".join))
+    for name in ("run", "tags"):
+        risky = plain[name].str.match(r"^[=+\-@]")  # a spreadsheet would run it as a formula
+        plain.loc[risky, name] = "'" + plain.loc[risky, name]
+    return plain.to_csv(index=False).encode()
+
+
+# --- side by side -----------------------------------------------------------------------------------------------
+
+
+def terms(runs: Sequence[Run]) -> list[str]:
+    """Names of the validation numbers that all of them have, the error first."""
+    names = [set(epochs[-1]["validation"]) for run in runs if (epochs := history(run))]
+    return sorted(set.intersection(*names), key=lambda name: (name != "mse", name)) if names else []
+
+
+def positive(runs: Sequence[Run], term: str) -> bool:
+    """Whether a logarithmic scale leaves nothing out."""
+    values = [one["validation"].get(term) for run in runs for one in history(run)]
+    return all(value > 0 for value in values if value is not None)
+
+
+def curves(runs: Sequence[Run], group: Group, term: str, log: bool) -> go.Figure:
+    """A validation number by epoch; runs of one family share its colour and differ in their dash."""
+    figure = go.Figure()
+    seen: dict[str, int] = {}
+    for run, title in zip(runs, titles(runs, group), strict=True):
+        place = seen[run.record.family] = seen.get(run.record.family, -1) + 1
+        epochs = history(run)
+        figure.add_scatter(
+            x=[one["epoch"] for one in epochs],
+            y=[one["validation"].get(term) for one in epochs],
+            name=escape(title),
+            mode="lines" if len(epochs) > 1 else "markers",
+            line=dict(color=colour(run.record.family), dash=DASHES[place % len(DASHES)], width=2),
+        )
+    name = words(term)
+    figure.update_yaxes(
+        type="log" if log else "linear", title=f"{escape(name)}, validation", tickformat="~g", nticks=8
+    )
+    figure.update_xaxes(title="epochs")
+    figure.update_layout(
+        height=380,
+        margin=dict(l=10, r=10, t=10, b=10),
+        hovermode="x unified",
+        showlegend=True,
+        legend=dict(orientation="h", yanchor="top", y=-0.2, x=0),
+    )
+    return figure
+
+
+def words(term: str) -> str:
+    """The name of a number as people read it."""
+    return "MSE" if term == "mse" else term.replace("_", " ")
+
+
+def pictures(runs: Sequence[Run], group: Group) -> str:
+    """The last looks during training in rows: what came back, and new pictures."""
+    cells = [
+        '<div class="heads"></div>',
+        *(f'<div class="label heads">{head}</div>' for head in ("What comes back", "New pictures")),
+    ]
+    originals = shared_originals(runs)
+    if originals is not None:
+        cells += side("The pictures themselves", "currentColor", originals, None)
+    for run, title in zip(runs, titles(runs, group), strict=True):
+        try:
+            last = run.previews(run.preview_epochs()[-1])
+            back, new = last.reconstructions, last.samples
+        except (StoreError, IndexError):
+            back, new = None, None
+        cells += side(title, colour(run.record.family), back, new)
+    return block(STYLE, f'<div class="sides">{"".join(cells)}</div>')
+
+
+def side(title: str, hue: str, back: np.ndarray | None, new: np.ndarray | None) -> list[str]:
+    """Three cells; tiles are uint8 (n,C,H,W)."""
+    missing = "<small>no pictures</small>" if back is None else ""
+    return [
+        f'<div class="name" style="border-color: {hue}">{escape(title)}{missing}</div>',
+        row_of(back, f"rebuilt by {title}"),
+        row_of(new, f"new from {title}"),
+    ]
+
+
+def row_of(tiles: np.ndarray | None, what: str) -> str:
+    shown = () if tiles is None else tiles[:SHOWN]
+    return f"<div>{strip(shown, (f'picture {i + 1} {what}' for i in range(SHOWN)), SHOWN) if len(shown) else ''}</div>"
+
+
+def shared_originals(runs: Sequence[Run]) -> np.ndarray | None:
+    """The pictures that all of them had to rebuild: uint8 (n,C,H,W), or None where that is not known."""
+    kept = [run.originals() for run in runs]
+    known = [one for one in kept if one is not None]
+    same = len(known) == len(kept) and all(np.array_equal(one, known[0]) for one in known)
+    return known[0] if known and same else None
+
+
+def unlike(runs: Sequence[Run], group: Group) -> pd.DataFrame:
+    """A row for each setting that they do not share, a column for each run."""
+    rows: Mapping[str, list[str | None]] = differences([run.record for run in runs])
+    filled = {words(name): [value or "–" for value in values] for name, values in rows.items()}
+    return pd.DataFrame.from_dict(filled, orient="index", columns=titles(runs, group)).rename_axis("setting")

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import folders, intake, own
 from core.archives import Archive
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.errors import Explained
+from core.files import StoreError
 from core.jobs import Jobs
 from ui.html import block, strip
-from ui.words import data_title
+from ui.watch import stop
+from ui.words import as_written, data_title
 
 SHOWN = 12  # pictures of a dataset
 TILE = 48  # pixels a side, of pictures in a zip
@@ -63,7 +65,7 @@ def pick() -> Look | None:
         with st.spinner("Reading the pictures…"):
             look = look_at(name)
     except DataError as error:
-        st.warning(str(error), icon=":material/folder_off:")
+        st.warning(as_written(str(error)), icon=":material/folder_off:")
         return None
     show(look)
     return look
@@ -138,10 +140,17 @@ def offer_download(name: str) -> None:
         icon=":material/cloud_download:",
     )
     if fetching and fetching[-1].state in ("failed", "died"):
-        st.warning(fetching[-1].message or "The download broke off. Try again.", icon=":material/cloud_off:")
+        st.warning(
+            as_written(fetching[-1].message) or "The download broke off. Try again.",
+            icon=":material/cloud_off:",
+        )
     if st.button(f"Download {source.title}", icon=":material/download:"):
-        jobs.start(["fetch", name], f"Download of {source.title}")
-        st.rerun()
+        try:
+            jobs.start(["fetch", name], f"Download of {source.title}")
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/folder_off:")
+        else:
+            st.rerun()
 
 
 @st.fragment(run_every=0.5)
@@ -151,8 +160,7 @@ def follow_download(id: str) -> None:
         st.rerun()
     fraction, text = job.progress()
     st.progress(fraction, text or "Connecting…")
-    if st.button("Cancel", icon=":material/close:"):
-        job.stop()
+    st.button("Cancel", icon=":material/close:", on_click=stop, args=[job])
 
 
 # --- own pictures -----------------------------------------------------------------------------------------------
@@ -174,23 +182,23 @@ def keep_own() -> None:
         try:
             offer_to_keep(file)
         except Explained as error:
-            st.warning(str(error), icon=":material/block:")
+            st.warning(as_written(str(error)), icon=":material/block:")
     for one in own.kept():
         text, button = st.columns([3, 1], vertical_alignment="center")
-        text.markdown(f"**{one.title}** · {one.pictures:,} pictures")
+        text.markdown(f"**{as_written(one.title)}** · {one.pictures:,} pictures")
         button.button(
             "Delete", key=f"delete-{one.name}", icon=":material/delete:", on_click=remove, args=[one]
         )
 
 
-def offer_to_keep(file: BinaryIO) -> None:
+def offer_to_keep(file: UploadedFile) -> None:
     """Raises Explained."""
     archive = Archive(file)
-    found = own.survey(archive)
+    found = surveyed(file.file_id, archive)
     tiles = [intake.to_shape(picture, (3, TILE, TILE)) for picture in found.shown[:SHOWN]]
     st.html(block(strip(np.stack(tiles), (picture.name for picture in found.shown), SHOWN)))
     classes = "".join(f" · {name or 'without a folder'} {count:,}" for name, count in found.classes.items())
-    st.caption(f"{found.files:,} pictures{classes}")
+    st.caption(f"{found.files:,} pictures{as_written(classes)}")
     list_problems(found.problems)
     title = st.text_input(
         "Name", Path(file.name).stem[: own.MOST_TITLE], max_chars=own.MOST_TITLE, key="zip-name"
@@ -206,13 +214,26 @@ def offer_to_keep(file: BinaryIO) -> None:
         st.session_state["kept"] = st.session_state.get("kept", 0) + 1
         st.session_state["arrived"] = f"{own.PREFIX}{kept.name}"
         left_out = f", {len(kept.problems):,} files were left out" if kept.problems else ""
-        st.toast(f"{kept.title} is kept: {kept.pictures:,} pictures{left_out}.", icon=":material/check:")
+        st.toast(
+            f"{as_written(kept.title)} is kept: {kept.pictures:,} pictures{left_out}.",
+            icon=":material/check:",
+        )
         st.rerun()
+
+
+def surveyed(id: str, archive: Archive) -> own.Survey:
+    """Looked into once for each upload, and not again while its name is typed. Raises ArchiveError."""
+    before, found = st.session_state.get("survey", (None, None))
+    if before != id:
+        found = own.survey(archive)
+        st.session_state["survey"] = id, found
+    return found
 
 
 def list_problems(problems: Sequence[str]) -> None:
     if problems:
-        with st.expander(f"{len(problems):,} files are left out", icon=":material/report:"):
+        count = "1 file is" if len(problems) == 1 else f"{len(problems):,} files are"
+        with st.expander(f"{count} left out", icon=":material/report:"):
             st.text("\n".join(problems[:PROBLEMS]) + ("\n…" if len(problems) > PROBLEMS else ""))
 
 
@@ -220,6 +241,8 @@ def remove(one: own.Own) -> None:
     try:
         own.remove(one.name)
     except Explained as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(as_written(str(error)), icon=":material/error:")
     else:
-        st.toast(f"{one.title} is deleted. Runs that learnt from it stay.", icon=":material/delete:")
+        st.toast(
+            f"{as_written(one.title)} is deleted. Runs that learnt from it stay.", icon=":material/delete:"
+        )

@@ -7,9 +7,11 @@ import json
 import streamlit as st
 
 from core.estimate import Estimate
+from core.files import StoreError
 from core.jobs import Job, Jobs
 from core.training import Plan
-from ui.words import duration
+from ui.watch import stop
+from ui.words import as_written, duration
 
 EVERY = 0.5  # seconds between two looks
 Known = dict[tuple[str, ...], Estimate | str]
@@ -18,12 +20,13 @@ Known = dict[tuple[str, ...], Estimate | str]
 def tell(model: list[str], data: list[str], plan: Plan) -> None:
     """Say how long it takes to train `model` on `data`, two lists of flags, once that has been measured."""
     arguments = ["estimate", *model, *data, "--json"]
+    _, dataset, *_, device = data
     key = (
         *model,
-        data[1],
+        dataset,
         str(plan.batch_size),
         str(plan.threads),
-        data[-1],
+        device,
     )  # what an epoch's seconds depend on
     known: Known = st.session_state.setdefault("estimates", {})
     st.fragment(measure, run_every=None if key in known else EVERY)(key, arguments, plan)
@@ -32,16 +35,20 @@ def tell(model: list[str], data: list[str], plan: Plan) -> None:
 def measure(key: tuple[str, ...], arguments: list[str], plan: Plan) -> None:
     known: Known = st.session_state["estimates"]
     if key not in known:
-        job = measuring(key, arguments)
-        if job.active:
-            st.caption(":material/timer: Measuring on a few steps how long this takes…")
-            return
-        known[key] = outcome(job)
+        try:
+            job = measuring(key, arguments)
+        except StoreError as error:
+            known[key] = str(error)
+        else:
+            if job.active:
+                st.caption(":material/timer: Measuring on a few steps how long this takes…")
+                return
+            known[key] = outcome(job)
         st.session_state.pop("measuring", None)
         st.rerun()
     found = known[key]
     if isinstance(found, str):
-        st.warning(f"How long it takes cannot be told: {found}", icon=":material/timer_off:")
+        st.warning(f"How long it takes cannot be told: {as_written(found)}", icon=":material/timer_off:")
         return
     pace = f"{found.images_per_second:,.0f} pictures a second, measured on a few steps"
     if plan.epochs:
@@ -57,8 +64,8 @@ def measuring(key: tuple[str, ...], arguments: list[str]) -> Job:
     found = {job.id: job for job in jobs.all()}
     if before and before[0] == key and before[1] in found:
         return found[before[1]]
-    if before and before[1] in found and found[before[1]].active:
-        found[before[1]].stop()
+    if before and before[1] in found:
+        stop(found[before[1]])
     job = jobs.start(arguments, "Measurement of the time a training takes")
     st.session_state["measuring"] = key, job.id
     return job

@@ -21,12 +21,12 @@ from core.store import Run, StoreError
 from ui.html import block, data_uri, strip
 from ui.runs import Group, label
 from ui.theme import colour
+from ui.watch import thinned
 
 IN_THE_BOX = "in the box"
 THUMBNAILS, TILE = 4, 56  # pictures of a run in the table, and pixels of a side at least
 STRIPE = 8  # pixels in the colour of the family, left of them
 SHOWN = 10  # pictures of a run side by side
-POINTS = 400  # of a curve
 MOST_EPOCHS = 10**9  # what lies in a store may claim more
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
 COLUMNS = {
@@ -158,14 +158,12 @@ def history(run: Run) -> list[dict[str, Any]]:
 
 @st.cache_data(show_spinner=False, max_entries=500)
 def _history(_run: Run, version: tuple[object, ...]) -> list[dict[str, Any]]:
-    epochs = _run.metrics()
-    kept = np.unique(np.linspace(0, len(epochs) - 1, min(POINTS, len(epochs))).round().astype(int))
     return [
         {
-            "epoch": min(epochs[index]["epoch"], MOST_EPOCHS),
-            "validation": {name: finite(value) for name, value in epochs[index]["validation"].items()},
+            "epoch": min(one["epoch"], MOST_EPOCHS),
+            "validation": {name: finite(value) for name, value in one["validation"].items()},
         }
-        for index in kept
+        for one in thinned(_run.metrics())
     ]
 
 

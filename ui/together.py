@@ -10,6 +10,7 @@ from core.store import Run
 from ui.html import block, strip
 from ui.theme import colour
 from ui.watch import EVERY, ICONS, Watched, find, stop, stop_button
+from ui.words import as_written
 
 SHOWN = 10  # pictures of each
 LATELY = 6
@@ -46,8 +47,8 @@ def listed(count: int) -> None:
 def line(job: Job) -> None:
     words, bar, buttons = st.columns([3, 4, 2], vertical_alignment="center")
     one = found(job)
-    words.markdown(f"{ICONS.get(job.state, '')} {job.title}")
-    bar.progress(one.progress, one.told())
+    words.markdown(f"{ICONS.get(job.state, '')} {as_written(job.title)}")
+    bar.progress(one.progress, as_written(one.told()))
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Watch", key=f"watch-{job.id}", icon=":material/visibility:"):
             st.query_params.pop("group", None)
@@ -72,8 +73,8 @@ def lately() -> None:
         for job in ended:
             one = found(job)
             words, state, button = st.columns([3, 4, 1], vertical_alignment="center")
-            words.markdown(f"{ICONS.get(one.state, '')} {one.title}")
-            state.caption(f"{one.state.capitalize()}. {job.message or one.told()}")
+            words.markdown(f"{ICONS.get(one.state, '')} {as_written(one.title)}")
+            state.caption(f"{one.state.capitalize()}. {as_written(job.message or one.told())}")
             if button.button("Look", key=f"look-{job.id}", width="stretch"):
                 st.query_params["watch"] = job.id
                 st.rerun()
@@ -123,11 +124,11 @@ def row(one: Watched) -> None:
     with words:
         hue = colour(family_of(one.job)) if "--family" in one.job.arguments else "transparent"
         st.html(block(f'<div class="head" style="border-color: {hue}"></div>'))
-        st.markdown(f"{ICONS.get(one.state, '')} **{one.job.title}**")
+        st.markdown(f"{ICONS.get(one.state, '')} **{as_written(one.job.title)}**")
         if one.active:
-            st.progress(one.progress, one.told())
+            st.progress(one.progress, as_written(one.told()))
         else:
-            st.caption(f"{one.state.capitalize()}. {one.job.message or one.told()}")
+            st.caption(f"{one.state.capitalize()}. {as_written(one.job.message or one.told())}")
     if one.run and (epochs := one.run.preview_epochs()):
         with pictures:
             strips(one.run, epochs[-1])
@@ -141,7 +142,7 @@ def strips(run: Run, epoch: int) -> None:
     try:
         previews = run.previews(epoch)
     except StoreError as error:
-        st.warning(str(error), icon=":material/broken_image:")
+        st.warning(as_written(str(error)), icon=":material/broken_image:")
         return
     back = strip(previews.reconstructions, (f"picture {i + 1} rebuilt" for i in range(SHOWN)), SHOWN)
     new = strip(previews.samples[:SHOWN], (f"new picture {i + 1}" for i in range(SHOWN)), SHOWN)

@@ -24,7 +24,7 @@ from ui import shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
 from ui.theme import colour
-from ui.words import duration
+from ui.words import as_written, duration
 
 EVERY = 1.0  # seconds between two looks
 POINTS = 300  # of a curve
@@ -124,7 +124,7 @@ def watch(id: str) -> None:
     try:
         active = find(id).active
     except StoreError as error:
-        st.warning(str(error), icon=":material/search_off:")
+        st.warning(as_written(str(error)), icon=":material/search_off:")
         return
     st.fragment(live, run_every=EVERY if active else None)(id, active)
 
@@ -133,7 +133,7 @@ def live(id: str, was_active: bool) -> None:
     try:
         one = find(id)
     except StoreError as error:
-        st.warning(str(error), icon=":material/search_off:")
+        st.warning(as_written(str(error)), icon=":material/search_off:")
         return
     if one.active != was_active:
         st.rerun()
@@ -151,11 +151,11 @@ def live(id: str, was_active: bool) -> None:
 
 def head(one: Watched) -> None:
     words, buttons = st.columns([3, 2], vertical_alignment="center")
-    words.subheader(f"{ICONS.get(one.state, '')} {one.title}", anchor=False)
+    words.subheader(f"{ICONS.get(one.state, '')} {as_written(one.title)}", anchor=False)
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         actions(one)
     if one.active:
-        st.progress(one.progress, one.told())
+        st.progress(one.progress, as_written(one.told()))
     else:
         st.caption(f"{one.state.capitalize()}. {one.told()}")
     explain(one)
@@ -191,12 +191,16 @@ def stop(*jobs: Job) -> None:
             try:
                 job.stop()
             except StoreError as error:
-                st.toast(str(error), icon=":material/error:")
+                st.toast(as_written(str(error)), icon=":material/error:")
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
     assert one.run is not None
-    job = Jobs().start(arguments, one.title, lane=f"train-{one.run.record.device or 'cpu'}")
+    try:
+        job = Jobs().start(arguments, one.title, lane=f"train-{one.run.record.device or 'cpu'}")
+    except StoreError as error:
+        st.toast(as_written(str(error)), icon=":material/error:")
+        return
     st.query_params["watch"] = job.id
     st.rerun()
 
@@ -214,7 +218,7 @@ def explain(one: Watched) -> None:
     if job is None or job.state not in ("failed", "died"):
         return
     if job.state == "failed":
-        st.error(f"It failed: {job.message or 'no reason was given.'}", icon=":material/error:")
+        st.error(f"It failed: {as_written(job.message) or 'no reason was given.'}", icon=":material/error:")
     else:
         st.warning(
             "The process ended without a word: it was killed, or the machine ran out of memory. "
@@ -300,7 +304,7 @@ def reach(lines: dict[str, list[tuple[int, float | None]]]) -> list[float] | Non
 
 
 def thinned(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """At most `POINTS` of them, the first and the last among them."""
+    """At most `POINTS` of them, which is all that a chart can show, the first and the last among them."""
     if len(records) <= POINTS:
         return records
     return [records[index] for index in np.linspace(0, len(records) - 1, POINTS).round().astype(int)]

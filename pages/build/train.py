@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from html import escape
 
 import streamlit as st
@@ -17,6 +18,7 @@ from core.training import BUDGETS, Plan, device_named, epochs_for
 from ui import datasets, estimates, forms, losses, together, watch
 from ui.html import block
 from ui.theme import colour
+from ui.words import as_written
 
 OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
@@ -36,7 +38,7 @@ def main() -> None:
         set_up()
 
 
-def watched(id: str, draw: object) -> None:
+def watched(id: str, draw: Callable[[str], None]) -> None:
     with st.container(border=True):
         draw(id)
     if st.button("Set up another training", icon=":material/add:"):
@@ -180,7 +182,7 @@ def begin(commands: list[list[str]], titles: list[str], device: str) -> None:
             for command, title in zip(commands, titles, strict=True)
         ]
     except StoreError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        st.error(as_written(str(error)), icon=":material/folder_off:")
         return
     if group:
         st.query_params["group"] = group

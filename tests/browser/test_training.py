@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from core.jobs import Job, Jobs
+from core.pictures import png
 from core.store import Store
 from tests.browser.conftest import Serve
+from tests.core.test_archives import zipped
 from tests.serving import visit
 
 PATIENCE = 60_000  # milliseconds
@@ -98,6 +103,9 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{server.url}/train{DIGITS}")
+    name = secrets.token_hex(8)
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)
+    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
     page.get_by_role("button", name="Train Vanilla").click()
     moves(page)
     tab = page.context.new_page()
@@ -109,8 +117,8 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
     )
     expect(page.get_by_text("Denoising on Digits 8×8").first).to_be_visible(timeout=PATIENCE)  # there as well
 
-    first, _ = trainings(jobs)
-    os.kill(process_of(first.id), signal.SIGKILL)
+    assert len(trainings(jobs)) == 2
+    os.kill(process_of(name), signal.SIGKILL)
     began = time.monotonic()
     expect(page.get_by_text("The process ended without a word")).to_be_visible(timeout=PATIENCE)
     assert time.monotonic() - began < 3.0
@@ -124,16 +132,13 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
     moves(page)
 
 
-def process_of(job: str) -> int:
-    """By what stands in its environment."""
-    mark = f"BOTTLENECK_JOB={job}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in path.read_bytes().split(b"\0"):
-                return int(path.parent.name)
-        except OSError:
-            continue
-    raise AssertionError(f"no process works on {job}")
+def process_of(name: str) -> int:
+    """The job whose command line gives its run this name."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    (line,) = (line for line in listed.splitlines() if f"--name {name}" in line)
+    return int(line.split()[0])
 
 
 def test_the_slider_goes_through_the_epochs_without_the_server(
@@ -154,3 +159,32 @@ def test_the_slider_goes_through_the_epochs_without_the_server(
     with page.expect_download() as download:
         page.get_by_role("button", name="Film").click()
     assert Path(download.value.path()).read_bytes().startswith(b"GIF89a")
+
+
+def test_a_zip_of_ones_own_is_kept_and_learnt_from(
+    serve: Serve, page: Page, jobs: Jobs, tmp_path: Path
+) -> None:
+    server = serve(BOTTLENECK_STORE=str(tmp_path), BOTTLENECK_CACHE=str(tmp_path / "cache"))
+    visit(page, f"{server.url}/train?budget=Epochs&epochs=2")
+    page.get_by_text("Your own pictures").click()
+    shades = {
+        f"{place}/{n}.png": png(np.full((20, 30, 3), 25 * n, np.uint8))
+        for place in ("Sea", "Land")
+        for n in range(8)
+    }
+    upload = {
+        "name": "Our trip.zip",
+        "mimeType": "application/zip",
+        "buffer": zipped(shades | {"../evil.png": b"x"}),
+    }
+    page.locator("input[type=file]").set_input_files([upload])  # type: ignore[list-item]
+    expect(page.get_by_text("16 pictures · Land 8 · Sea 8")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("1 file is left out")).to_be_visible()
+    page.get_by_role("button", name="Keep as dataset").click()
+    expect(page.get_by_text("14 to learn from, 1 to watch progress, 1 for the scores")).to_be_visible(
+        timeout=PATIENCE
+    )
+    page.get_by_role("button", name="Train Vanilla").click()
+    expect(page.get_by_role("button", name="Train further")).to_be_visible(timeout=PATIENCE)
+    (run,) = Store(tmp_path).runs()
+    assert run.status == "completed" and run.record.dataset["name"] == "own:our-trip@64"

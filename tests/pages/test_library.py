@@ -22,7 +22,7 @@ from core.families import FAMILIES, VAE
 from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
-from ui import library
+from ui import library, watch
 from ui.runs import Group, groups
 from ui.theme import colour
 
@@ -410,7 +410,7 @@ def test_a_long_history_is_thinned_to_its_ends(store: Store) -> None:
     epochs = [{**run.metrics()[0], "epoch": number} for number in range(1, 5001)]
     run.metrics_file.write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
     found = [one["epoch"] for one in library.history(run)]
-    assert len(found) == library.POINTS and (found[0], found[-1]) == (1, 5000)
+    assert len(found) == watch.POINTS and (found[0], found[-1]) == (1, 5000)
 
 
 def test_originals_stand_above_only_where_all_rebuilt_the_same(store: Store) -> None:

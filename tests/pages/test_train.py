@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs as module
+from core import own
 from core.data import load
 from core.families import FAMILIES, Denoising, Sparse
 from core.family import Autoencoder
 from core.jobs import Job, Jobs, save
+from core.pictures import png
 from core.store import Store
+from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
-from ui.words import data_title
+from ui.words import as_written, data_title
 
 PAGE = "build/train.py"
 DIGITS = data_title("Digits 8×8", (1, 8, 8))
@@ -367,3 +371,85 @@ def test_published_data_are_downloaded_by_a_job_when_asked_to(open_page: Open, s
     end(job, "failed", "No mirror of MNIST answers.")
     page.run()
     assert "No mirror of MNIST answers." in said(page) and "Download MNIST" in buttons(page)
+
+
+def test_a_store_that_cannot_be_written_is_said_and_no_traceback(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    page = open_page(PAGE, Store(tmp_path / "file" / "store"))
+    assert not page.exception and "How long it takes cannot be told" in said(page)
+    page = click(page, "Train Vanilla")
+    assert not page.exception and "cannot be written" in page.error[0].value
+    page = click(
+        open_page(PAGE, Store(tmp_path / "file" / "store"), data=data_title("MNIST", (1, 28, 28))),
+        "Download MNIST",
+    )
+    assert not page.exception and any("cannot be written" in one.value for one in page.warning)
+
+
+@pytest.mark.parametrize(
+    "name", ["![seen](https://elsewhere.example/x.png)", "[a](https://b.example)", "$x^2$ *y* `z`"]
+)
+def test_text_from_outside_formats_nothing(open_page: Open, six: Store, tmp_path: Path, name: str) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    run.update(name=name)
+    job = end(Jobs(store.root).create(["train"], name), "failed", name)
+    for id in (run.id, job.id):
+        text = said(open_page(PAGE, store, watch=id))
+        assert as_written(name) in text and name not in text
+    assert name not in said(open_page(PAGE, store))
+
+
+# --- own pictures -----------------------------------------------------------------------------------------------
+
+
+def pictures() -> bytes:
+    files = {
+        f"trip/{place}/{n}.png": png(np.full((20, 30, 3), 25 * n, np.uint8))
+        for place in ("Sea", "Land")
+        for n in range(6)
+    }
+    return zipped(files | {"trip/Sea/broken.png": b"no picture", "../evil.png": b"x"})
+
+
+def test_a_zip_is_shown_before_it_is_kept_and_then_learnt_from(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    page.file_uploader[0].upload("Our trip.zip", pictures())
+    page.run()
+    assert not page.exception and "13 pictures · Land 6 · Sea 7" in said(page)
+    assert own.kept() == ()
+    page = click(page, "Keep as dataset")
+    (one,) = own.kept()
+    assert not page.exception and (one.title, one.pictures) == ("Our trip", 12)
+    assert page.selectbox(key="data").value == "own:our-trip"
+    page.segmented_control(key="size").set_value(32)
+    page = click(page.run(), "Train Vanilla")
+    assert flags(started(store)[-1])["--dataset"] == "own:our-trip@32"
+    page = click(click(page, "Set up another training"), "Delete")
+    assert not page.exception and own.kept() == () and page.selectbox(key="data").value == "digits"
+
+
+def test_a_zip_is_looked_into_once(open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+    survey = own.survey
+    monkeypatch.setattr(own, "survey", lambda archive: (looks.append(archive), survey(archive))[1])
+    page = open_page(PAGE, store)
+    page.file_uploader[0].upload("trip.zip", pictures())
+    page.run()
+    page.text_input(key="zip-name").set_value("Another name")
+    page.run()
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"no zip", "This is no zip"), (zipped({"notes.txt": b"x"}), "no picture that can be read")],
+)
+def test_a_zip_without_pictures_is_refused_in_words(
+    open_page: Open, store: Store, data: bytes, words: str
+) -> None:
+    page = open_page(PAGE, store)
+    page.file_uploader[0].upload("x.zip", data)
+    page.run()
+    assert not page.exception and words in said(page)
+    assert "Keep as dataset" not in buttons(page) and own.kept() == ()

@@ -135,7 +135,7 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
 def process_of(name: str) -> int:
     """The job whose command line gives its run this name."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
     ).stdout
     (line,) = (line for line in listed.splitlines() if f"--name {name}" in line)
     return int(line.split()[0])
@@ -166,7 +166,7 @@ def test_a_zip_of_ones_own_is_kept_and_learnt_from(
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path), BOTTLENECK_CACHE=str(tmp_path / "cache"))
     visit(page, f"{server.url}/train?budget=Epochs&epochs=2")
-    page.get_by_text("Your own pictures").click()
+    page.get_by_text("Your own pictures", exact=True).click()
     shades = {
         f"{place}/{n}.png": png(np.full((20, 30, 3), 25 * n, np.uint8))
         for place in ("Sea", "Land")

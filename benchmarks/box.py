@@ -39,6 +39,8 @@ class Shipped:
     epochs: int
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    previews: int = 24
 
     def data(self) -> Dataset:
         data = load(self.dataset)
@@ -50,7 +52,32 @@ def all_six(dataset: str, epochs: int, seed: int = 0) -> list[Shipped]:
     return [Shipped(f"{dataset}-{one.key}{suffix}", one.key, dataset, epochs, seed) for one in FAMILIES]
 
 
+def inside(dataset: str) -> list[Shipped]:
+    """What the page on the inside of the VAE compares: codes of 2 and of 16 numbers under five weights of the KL term."""
+    small = {"width": 16, "hidden": (128, 128, 64)}
+    plain = Shipped(
+        f"{dataset}-vanilla-2",
+        "vanilla",
+        dataset,
+        20,
+        settings={"latent_dim": 2, **small},
+        name="2 numbers",
+        previews=8,
+    )
+    ladder = [
+        Shipped(
+            f"{dataset}-vae-{numbers}-beta-{beta:g}", "vae", dataset, 20,
+            settings={"latent_dim": numbers, "beta": beta, **small}, name=f"{numbers} numbers, β = {beta:g}", previews=8,
+        )
+        for numbers in (2, 16)
+        for beta in (0.0, 0.5, 1.0, 4.0, 10.0)
+    ]  # fmt: skip
+    return [plain, *ladder]
+
+
 BOX = [
+    *inside("fashion-mnist"),
+    *inside("mnist"),
     *all_six("digits", 300),
     *(run for seed in (2, 1, 0) for run in all_six("mnist", 25, seed)),  # pages propose the youngest
     *all_six("fashion-mnist", 25),
@@ -71,7 +98,9 @@ def make(one: Shipped, store: Store) -> None:
     else:
         Family = family(one.family)
         model = Family(Family.Config(**one.settings), data.shape)
-        run = store.create(model, Plan(epochs=one.epochs, seed=one.seed, threads=1), data)
+        run = store.create(
+            model, Plan(epochs=one.epochs, seed=one.seed, threads=1, previews=one.previews), data, one.name
+        )
         run.folder = run.folder.rename(store.root / one.id)
         training = run.begin(torch.device("cpu"))
     torch.set_num_threads(training.plan.threads)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core import examples
+from core import elbo, examples
 from core.codes import Codes
 from core.data import Dataset, Split
+from core.families.vae import VAE
 from core.family import Autoencoder
 from core.files import write_bytes
 from core.pictures import as_bytes, as_floats, png, sheet
@@ -109,8 +110,11 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
 
 
 def summarise(run: Run, model: Autoencoder, data: Dataset) -> None:
-    """Keep the test codes, scores and rebuilt examples of a run whose training has ended."""
+    """Keep the test codes, scores and rebuilt examples of a run whose training has ended, and of a VAE its objective "
+    "by picture."""
     run.save_codes(codes(model, data.test))
+    if isinstance(model, VAE):
+        elbo.keep(run, elbo.survey(model, data.test))
     shown = as_floats(examples.pictures(model.shape, run.record.dataset["name"]))
     with torch.inference_mode():
         rebuilt = model.reconstruct(shown.to(next(model.parameters()).device))

@@ -34,7 +34,12 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     A likelihood for x in {0,1}; for gray values it is the cross-entropy of Hinton & Salakhutdinov 2006 (sec. 2), whose
     minimum lies at s(l) = x but is not zero.
     """
-    return per_picture(F.binary_cross_entropy_with_logits(logits, x, reduction="none"))
+    return per_picture(bernoulli_nll_by_pixel(logits, x))
+
+
+def bernoulli_nll_by_pixel(logits: Tensor, x: Tensor) -> Tensor:
+    """The terms of `bernoulli_nll`: (B,...) -> (B,...) nats."""
+    return F.binary_cross_entropy_with_logits(logits, x, reduction="none")
 
 
 def reconstruction_error(kind: str, logits: Tensor, x: Tensor) -> Tensor:
@@ -44,8 +49,13 @@ def reconstruction_error(kind: str, logits: Tensor, x: Tensor) -> Tensor:
 
 def gaussian_nll(mean: Tensor, x: Tensor, log_sigma: Tensor) -> Tensor:
     """-log N(x; mean, sigma^2 I) per picture in nats, sigma one number for all pixels: (B,...) -> (B,)."""
+    return per_picture(gaussian_nll_by_pixel(mean, x, log_sigma))
+
+
+def gaussian_nll_by_pixel(mean: Tensor, x: Tensor, log_sigma: Tensor) -> Tensor:
+    """The terms of `gaussian_nll`: (B,...) -> (B,...) nats."""
     scaled = ((x - mean) * (-log_sigma).exp()).square()
-    return per_picture(0.5 * scaled + log_sigma + 0.5 * math.log(2 * math.pi))
+    return 0.5 * scaled + log_sigma + 0.5 * math.log(2 * math.pi)
 
 
 # --- what regularises a code ------------------------------------------------------------------------------------

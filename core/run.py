@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -53,6 +53,8 @@ from core.pictures import png, sheet, tiles
 from core.record import Record
 from core.tensors import read_tensors, write_tensors
 from core.training import Diverged, EpochEnded, Event, Finished, Previews, Stepped, Training
+
+T = TypeVar("T")
 
 CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
 LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
@@ -361,21 +363,31 @@ class Run:
 
     def codes(self) -> Codes | None:
         """Those of the test pictures, where they were computed from the weights as they are now."""
+        return self.kept("codes", lambda found: unpacked(found, self.record.outline().config.latent_dim))
+
+    def save_codes(self, codes: Codes, place: str = "cache") -> None:
+        """Half precision, and only the active numbers of sparse codes."""
+        self.keep("codes", packed(codes), place)
+
+    def kept(self, name: str, read: Callable[[Mapping[str, Tensor]], T]) -> T | None:
+        """What `read` makes of the tensors kept under this name; None where there are none of these weights, or it cannot.
+
+        `read` raises KeyError, ValueError or RuntimeError where they are not such as were kept.
+        """
         for place in ("cache", "shipped"):
             try:
-                tensors, header = read_tensors(self.folder / place / "codes.safetensors")
+                tensors, header = read_tensors(self.folder / place / f"{name}.safetensors")
                 if header.get("weights") == self.weights_hash():
-                    return unpacked(tensors, self.record.outline().config.latent_dim)
+                    return read(tensors)
             except (OSError, ValueError, KeyError, RuntimeError):
                 continue
         return None
 
-    def save_codes(self, codes: Codes, place: str = "cache") -> None:
-        """Half precision, and only the active numbers of sparse codes."""
+    def keep(self, name: str, tensors: Mapping[str, Tensor], place: str = "cache") -> None:
+        """Keep what was computed from the weights as they are now. Raises StoreError where nothing can be written."""
         with writing(self.folder):
             (self.folder / place).mkdir(exist_ok=True)
-        header = {"weights": self.weights_hash()}
-        write_tensors(self.folder / place / "codes.safetensors", packed(codes), header)
+        write_tensors(self.folder / place / f"{name}.safetensors", tensors, {"weights": self.weights_hash()})
 
     # --- run.json ---
 

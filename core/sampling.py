@@ -1,4 +1,4 @@
-"""Codes found by search instead of by an encoder."""
+"""Codes that no encoder gave: found by search, on the way between two others, at the quantiles of the prior."""
 
 from __future__ import annotations
 
@@ -37,3 +37,23 @@ def refine(model: Autoencoder, x: Tensor, steps: int = 200, rate: float = 0.05) 
         best[better], residual[better] = codes.detach()[better], error.detach()[better]
         yield Refined(step, best.clone(), residual.clone())
         optimiser.step()
+
+
+def between(a: Tensor, b: Tensor, steps: int) -> Tensor:
+    """The straight line from code a to code b, both ends included: (Z,), (Z,) -> (steps,Z)."""
+    return torch.lerp(a, b, torch.linspace(0, 1, steps).to(a)[:, None])
+
+
+def quantiles(
+    side: int, centre: tuple[float, float] = (0.5, 0.5), zoom: float = 1.0, temperature: float = 1.0
+) -> Tensor:
+    """A grid of two coordinates at equal steps of the prior's probability: (side,side,2), rows from the top, x first.
+
+    The inverse of the Gaussian distribution function over the unit square, as in Kingma & Welling 2014, fig. 4. `zoom` shows a
+    1/zoom part of the square, at `centre` or as near to it as the square allows; `temperature` stretches the prior.
+    """
+    half = 0.5 / zoom
+    steps = (torch.arange(side, dtype=torch.float64) + 0.5) / side * 2 - 1
+    across, up = (min(max(part, half), 1 - half) + half * steps for part in centre)
+    y, x = torch.meshgrid(up.flip(0), across, indexing="ij")
+    return (temperature * torch.special.ndtri(torch.stack([x, y], -1))).float()

@@ -14,6 +14,9 @@ STYLE = """<style>
 .bn { font-variant-numeric: tabular-nums; }
 .bn img { display: block; width: 100%; image-rendering: pixelated; border-radius: 3px; background: #000; }
 .bn .row { display: grid; gap: 3px; margin-bottom: 3px; }
+.bn .sum { font-size: 1.15rem; margin: 0.2rem 0 0.4rem; }
+.bn .share { display: flex; height: 0.7rem; border-radius: 3px; overflow: hidden; margin: 0.2rem 0 0.3rem; }
+.bn .captioned { gap: 0.7rem; }
 .bn small { opacity: 0.72; font-size: 0.8rem; line-height: 1.35; display: block; }
 .bn .scroll { overflow-x: auto; padding-bottom: 0.4rem; }
 .bn .board { display: grid; gap: 0.9rem 0.7rem; align-items: start; }
@@ -38,6 +41,20 @@ def strip(tiles: np.ndarray, alts: Iterable[str], columns: int) -> str:
     """uint8 (n,C,H,W) -> a row of pictures, wrapped after `columns`."""
     cells = "".join(picture(pixels, alt) for pixels, alt in zip(tiles, alts, strict=False))
     return f'<div class="row" style="grid-template-columns: repeat({columns}, 1fr)">{cells}</div>'
+
+
+def captioned(pictures: Iterable[tuple[str, np.ndarray]], width: str = "8.5rem") -> str:
+    """Pictures (C,H,W) in a row that wraps, each at most `width` wide, with words below."""
+    cells = "".join(
+        f"<div>{picture(pixels, words)}<small>{escape(words)}</small></div>" for words, pixels in pictures
+    )
+    columns = f"repeat(auto-fill, minmax(min(30%, {width}), {width}))"
+    return f'<div class="row captioned" style="grid-template-columns: {columns}">{cells}</div>'
+
+
+def intensity(values: np.ndarray, top: float) -> np.ndarray:
+    """(H,W) from 0 to `top` -> uint8 (1,H,W), black to white."""
+    return (255 * (values / top if top > 0 else values)).clip(0, 255).round().astype(np.uint8)[None]
 
 
 def block(*parts: str) -> str:

@@ -28,22 +28,27 @@ class Input:
     notes: tuple[str, ...] = ()
 
 
-def pick(shape: Shape, dataset: str, arrived: Callable[[], None]) -> list[Input]:
+def pick_one(shape: Shape, dataset: str) -> Input | None:
+    """Draw the choice of a single picture."""
+    return next(iter(pick(shape, dataset, lambda: None, single=True)), None)
+
+
+def pick(shape: Shape, dataset: str, arrived: Callable[[], None], single: bool = False) -> list[Input]:
     """Draw the choice and give the chosen pictures, at most `MOST`; `arrived` is called when files have been uploaded."""
     source = st.segmented_control(
         "Pictures", SOURCES, default=SOURCES[0], required=True, key="source", bind="query-params"
     )
     match source:
         case "Upload":
-            chosen = uploads(shape, arrived)
+            chosen = uploads(shape, arrived, single)
         case "Camera":
             chosen = camera(shape)
         case "Draw":
             chosen = drawing(shape)
         case "Data":
-            chosen = data_pictures(shape, dataset)
+            chosen = data_pictures(shape, dataset, single)
         case _:
-            chosen = example_pictures(shape, dataset)
+            chosen = example_pictures(shape, dataset, single)
     if len(chosen) > MOST:
         st.info(f"The first {MOST} of {len(chosen)} pictures are shown.", icon=":material/info:")
     return renamed(chosen[:MOST])
@@ -52,19 +57,21 @@ def pick(shape: Shape, dataset: str, arrived: Callable[[], None]) -> list[Input]
 # --- examples ---------------------------------------------------------------------------------------------------
 
 
-def example_pictures(shape: Shape, dataset: str) -> list[Input]:
+def example_pictures(shape: Shape, dataset: str, single: bool) -> list[Input]:
     tiles = _examples(shape, dataset)
     names = list(tiles)
     start = [name for name in ("digit 2", "digit 5", "digit 8") if name in names] or names[:3]
     chosen = st.pills(
         "Which",
         names,
-        selection_mode="multi",
-        default=start,
-        key=f"examples-{'-'.join(names[0].split())}",
+        selection_mode="single" if single else "multi",
+        default=start[0] if single else start,
+        key=f"example{'' if single else 's'}-{'-'.join(names[0].split())}",
         bind="query-params",
         wrap=True,
     )
+    if single:
+        return [Input(chosen, tiles[chosen])] if chosen else []
     return [Input(name, tiles[name]) for name in names if name in chosen]
 
 
@@ -76,15 +83,16 @@ def _examples(shape: Shape, dataset: str) -> dict[str, np.ndarray]:
 # --- files and the camera ---------------------------------------------------------------------------------------
 
 
-def uploads(shape: Shape, arrived: Callable[[], None]) -> list[Input]:
-    files = st.file_uploader(
+def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Input]:
+    found = st.file_uploader(
         "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine.",
         type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-        accept_multiple_files=True,
+        accept_multiple_files=not single,
         max_upload_size=intake.MAX_BYTES // 2**20,
-        key="uploads",
+        key="upload" if single else "uploads",
         on_change=arrived,
     )
+    files = found if isinstance(found, list) else [found] if found else []
     return adapted([(file.getvalue(), file.name) for file in files[:MOST]], shape)
 
 
@@ -170,20 +178,20 @@ def _smooth(digit: int) -> Strokes:
     return tuple(tuple((round(float(x), 3), round(float(y), 3)) for x, y in curve) for curve in curves)
 
 
-def data_pictures(shape: Shape, name: str) -> list[Input]:
+def data_pictures(shape: Shape, name: str, single: bool) -> list[Input]:
     data = test_data(name)
     if data is None or data.shape != shape:
         return []
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     first = left.number_input(
-        f"From test picture number (of {len(data.test)})",
+        f"{'Test' if single else 'From test'} picture number (of {len(data.test)})",
         0,
         len(data.test) - 1,
         0,
         key="first",
         bind="query-params",
     )
-    count = right.number_input("How many", 1, MOST, 4, key="count", bind="query-params")
+    count = 1 if single else right.number_input("How many", 1, MOST, 4, key="count", bind="query-params")
     chosen = range(int(first), min(int(first) + int(count), len(data.test)))
     return [Input(f"{titled(data, index)}", np.array(data.test.images[index])) for index in chosen]
 

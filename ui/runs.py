@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core import elbo
 from core.family import Autoencoder
 from core.store import Codes, Run, StoreError
 from ui.words import data_title
@@ -96,6 +97,13 @@ def codes(run: Run) -> Codes | None:
     return _codes(str(run.folder), run.weights_file.stat().st_mtime_ns) if run.weights_file.exists() else None
 
 
+def survey(run: Run) -> elbo.Survey | None:
+    """What a VAE's objective is over its test pictures, where it was computed."""
+    return (
+        _survey(str(run.folder), run.weights_file.stat().st_mtime_ns) if run.weights_file.exists() else None
+    )
+
+
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")
 def _model(folder: str, changed: int) -> Autoencoder:
     return _run(folder).load()
@@ -104,6 +112,11 @@ def _model(folder: str, changed: int) -> Autoencoder:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _codes(folder: str, changed: int) -> Codes | None:
     return _run(folder).codes()
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _survey(folder: str, changed: int) -> elbo.Survey | None:
+    return elbo.kept(_run(folder))
 
 
 def _run(folder: str) -> Run:

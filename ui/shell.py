@@ -62,6 +62,13 @@ MENU: dict[str, tuple[Entry, ...]] = {
             ":material/compare:",
             "Put your own pictures through every trained model at once and see what each of them keeps.",
         ),
+        Entry(
+            "explore/vae.py",
+            "vae",
+            "Inside the VAE",
+            ":material/bubble_chart:",
+            "From a picture to a distribution to pictures, and what each part of the objective does.",
+        ),
     ),
 }
 

@@ -67,10 +67,14 @@ class VAE(Autoencoder):
 
     def nll(self, z: Tensor, x: Tensor) -> Tensor:
         """-log p(x|z): (B,Z), (B,C,H,W) -> (B,) nats."""
+        return objectives.per_picture(self.nll_by_pixel(z, x))
+
+    def nll_by_pixel(self, z: Tensor, x: Tensor) -> Tensor:
+        """Its terms: (B,Z), (B,C,H,W) -> (B,C,H,W) nats."""
         logits = self.decoder(z)
         if self.config.likelihood == "bernoulli":
-            return objectives.bernoulli_nll(logits, x)
-        return objectives.gaussian_nll(logits.sigmoid(), x, self.log_sigma)
+            return objectives.bernoulli_nll_by_pixel(logits, x)
+        return objectives.gaussian_nll_by_pixel(logits.sigmoid(), x, self.log_sigma)
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         if self.config.likelihood == "bernoulli" and self.config.binarise:

@@ -5,7 +5,7 @@ import itertools
 import torch
 
 from core.families import GAN
-from core.sampling import refine
+from core.sampling import between, quantiles, refine
 
 
 def gan() -> GAN:
@@ -43,3 +43,29 @@ def test_each_picture_is_searched_on_its_own(rng: torch.Generator) -> None:
     *_, together = refine(model, x, steps=10)
     *_, alone = refine(model, x[1:2], steps=10)
     assert torch.allclose(together.codes[1:2], alone.codes, atol=1e-5)
+
+
+def test_a_line_goes_from_one_code_to_the_other_in_equal_steps() -> None:
+    line = between(torch.tensor([0.0, 1.0]), torch.tensor([1.0, -1.0]), 5)
+    assert line.tolist() == [[0, 1], [0.25, 0.5], [0.5, 0], [0.75, -0.5], [1, -1]]
+
+
+def test_quantiles_cut_the_prior_into_equal_shares() -> None:
+    grid = quantiles(4)
+    assert grid.shape == (4, 4, 2)
+    across, up = grid[0, :, 0].double(), grid[:, 0, 1].double()
+    shares = torch.special.ndtr(across)
+    torch.testing.assert_close(shares, torch.tensor([1, 3, 5, 7]).double() / 8, atol=1e-6, rtol=0)
+    torch.testing.assert_close(up.flip(0), across)  # the top row is the highest
+    assert (grid[1, :, 1] == grid[1, 0, 1]).all() and (grid[:, 2, 0] == grid[0, 2, 0]).all()
+
+
+def test_zoom_shows_a_part_and_never_leaves_the_square() -> None:
+    part = torch.special.ndtr(quantiles(2, (0.25, 0.75), zoom=2).double())
+    torch.testing.assert_close(part[0, :, 0], torch.tensor([0.125, 0.375]).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(part[:, 0, 1], torch.tensor([0.875, 0.625]).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(quantiles(3, (-1.0, 2.0), zoom=4), quantiles(3, (0.125, 0.875), zoom=4))
+
+
+def test_temperature_stretches_the_prior() -> None:
+    torch.testing.assert_close(quantiles(3, temperature=2.0), 2 * quantiles(3))

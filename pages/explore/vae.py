@@ -1,0 +1,123 @@
+"""Inside the VAE: from a picture to a distribution to pictures, and what each part of the objective does."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from core.families.vae import VAE
+from core.pictures import as_floats
+from core.store import Run, Store, StoreError
+from ui import inputs, runs, shell
+from ui.inside import draw, ladder, manifold, objective, plain, trick
+from ui.inside.ladder import beta
+from ui.inside.subject import Subject, is_vae, numbers
+from ui.words import as_written
+
+CHAPTERS = {
+    "A picture's cloud": draw.show,
+    "The objective": objective.show,
+    "What β does": ladder.show,
+    "Why not a plain one": plain.show,
+    "The manifold": manifold.show,
+    "The trick": trick.show,
+}
+
+
+def main() -> None:
+    st.title("Inside the VAE")
+    st.markdown(
+        "A variational autoencoder keeps of a picture not a point but a cloud. Here every step of it is on view."
+    )
+    try:
+        found = [run for run in Store().list() if isinstance(run, Run)]
+    except StoreError as error:
+        st.error(as_written(str(error)), icon=":material/folder_off:")
+        return
+    groups = runs.groups(found)
+    vaes = [run for group in groups for run in group.runs if is_vae(run)]
+    say_what_was_asked_for(found, vaes)
+    if not vaes:
+        st.info(
+            "There is no variational autoencoder yet. One takes less than a minute.",
+            icon=":material/model_training:",
+        )
+        st.page_link(
+            shell.to("build/train.py"),
+            label=f"Train {VAE.title}",
+            icon=":material/play_arrow:",
+            query_params={"family": VAE.title},
+        )
+        return
+    left, right = st.columns(2, gap="large")
+    with right:
+        run = pick(vaes)
+    group = next(one for one in groups if run in one.runs)
+    with left:
+        picture = inputs.pick_one(run.record.shape, run.record.dataset["name"])
+    try:
+        model = runs.model(run)
+    except StoreError as error:
+        st.warning(as_written(str(error)), icon=":material/broken_image:")
+        return
+    if picture is None:
+        st.info("Choose a picture.", icon=":material/touch_app:")
+        return
+    assert isinstance(model, VAE)
+    chapter = st.segmented_control(
+        "Chapter", list(CHAPTERS), default=next(iter(CHAPTERS)), required=True, key="chapter", bind="query-params",
+        label_visibility="collapsed", width="stretch",
+    )  # fmt: skip
+    CHAPTERS[chapter](Subject(run, model, group, picture, as_floats(picture.pixels)[None]))
+
+
+def say_what_was_asked_for(found: list[Run], vaes: list[Run]) -> None:
+    """Where the address names a run that this page cannot open."""
+    asked = st.query_params.get("run")
+    if asked is None or asked in [run.id for run in vaes]:
+        return
+    other = next((run for run in found if run.id == asked), None)
+    if other is None:
+        st.warning("There is no run of the name in the address. Choose one below.", icon=":material/search_off:")  # fmt: skip
+    elif is_vae(other):
+        st.warning(
+            f"{as_written(other.title)} has no weights yet. Choose another run below.",
+            icon=":material/hourglass:",
+        )
+    else:
+        st.warning(
+            f"{as_written(other.title)} is no variational autoencoder: its code is a point, and there is no cloud to look at. "
+            "Choose a VAE below.",
+            icon=":material/block:",
+        )
+
+
+def pick(vaes: list[Run]) -> Run:
+    """What the address names, else a code of two numbers, which can be seen whole, with the usual weight of the KL."""
+    by_id = {run.id: run for run in vaes}
+    ids = list(by_id)
+    start = min(range(len(ids)), key=lambda i: (numbers(vaes[i]) != 2, abs(beta(vaes[i]) - 1)))
+    if (asked := st.query_params.get("run")) in by_id:
+        start = ids.index(asked)
+    titles = Counter(map(described, vaes))
+
+    def title(id: str) -> str:
+        words = described(by_id[id])
+        return f"{words} · {by_id[id].title}" if titles[words] > 1 else words
+
+    id = st.selectbox("Model", ids, start, title, key="model", on_change=into_the_address)
+    st.caption(f"{len(vaes)} variational autoencoders are here. Type to search.")
+    return by_id[id]
+
+
+def into_the_address() -> None:
+    st.query_params["run"] = st.session_state["model"]
+
+
+def described(run: Run) -> str:
+    title = run.record.dataset.get("title", run.record.dataset["name"])
+    return f"{title} · {numbers(run)} numbers · β = {beta(run):g}"
+
+
+main()

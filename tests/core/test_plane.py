@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import torch
+from sklearn.decomposition import PCA
+
+from core.plane import Plane
+
+
+def test_a_code_of_two_numbers_is_its_own_plane(rng: torch.Generator) -> None:
+    codes = torch.randn(10, 2, generator=rng) + 3
+    plane = Plane.of(codes)
+    assert plane.is_whole
+    torch.testing.assert_close(plane.place(codes), codes)
+    torch.testing.assert_close(plane.code(codes), codes)
+
+
+def test_longer_codes_are_seen_along_their_principal_axes(rng: torch.Generator) -> None:
+    codes = torch.randn(500, 5, generator=rng) * torch.tensor([1.0, 5.0, 0.3, 3.0, 0.1]) + 2
+    plane = Plane.of(codes)
+    assert not plane.is_whole
+    expected = torch.tensor(PCA(2).fit_transform(codes.numpy()))
+    places = plane.place(codes)
+    signs = (places * expected).sum(0).sign()
+    torch.testing.assert_close(places * signs, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_places_on_the_plane_come_back(rng: torch.Generator) -> None:
+    plane = Plane.of(torch.randn(50, 7, generator=rng))
+    places = torch.randn(4, 2, generator=rng)
+    torch.testing.assert_close(plane.place(plane.code(places)), places)

@@ -1,0 +1,40 @@
+// A square of pictures. A click, or Enter at the marked one, chooses.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".tiles")
+  const cell = root.querySelector(".cell")
+  const image = root.querySelector("img")
+  image.src = data.sheet
+  image.alt = data.alt
+  root.setAttribute("aria-label", `${data.alt}. Arrow keys move, Enter looks closer.`)
+  const last = data.side - 1
+  root.at ??= [0, 0]
+
+  const mark = (row, column) => {
+    root.at = [row, column]
+    cell.style.width = cell.style.height = `${100 / data.side}%`
+    cell.style.top = `${(100 * row) / data.side}%`
+    cell.style.left = `${(100 * column) / data.side}%`
+    cell.hidden = false
+  }
+  const from = (event) => {
+    const box = root.getBoundingClientRect()
+    const place = (share) => Math.min(last, Math.max(0, Math.floor(share * data.side)))
+    return [place((event.clientY - box.top) / box.height), place((event.clientX - box.left) / box.width)]
+  }
+  const choose = () => setTriggerValue("cell", root.at)
+
+  cell.hidden = true
+  root.onpointermove = (event) => mark(...from(event))
+  root.onpointerleave = () => (cell.hidden = true)
+  root.onclick = (event) => {
+    mark(...from(event))
+    choose()
+  }
+  const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
+  root.onkeydown = (event) => {
+    if (event.key === "Enter") return choose()
+    if (!KEYS[event.key]) return
+    event.preventDefault()
+    mark(...root.at.map((value, i) => Math.min(last, Math.max(0, value + KEYS[event.key][i]))))
+  }
+}

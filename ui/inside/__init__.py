@@ -1,0 +1,1 @@
+"""The chapters of the page that looks inside a variational autoencoder."""

@@ -1,0 +1,255 @@
+"""What the weight of the KL term does: runs that differ in beta alone, side by side under a slider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from core import examples
+from core.comparison import differences
+from core.elbo import Survey
+from core.families.vae import VAE
+from core.family import noise_like
+from core.pictures import as_bytes, as_floats, png, sheet
+from core.store import Run, StoreError
+from ui import runs, shell
+from ui.components.maps import maps
+from ui.html import block, strip
+from ui.inside.draw import FADED
+from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation, ground, is_vae, numbers
+from ui.words import as_written, data_title
+
+SHOWN = 9  # pictures in a row
+SAMPLES = 18
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Runs that differ in nothing but beta, in its order."""
+
+    rungs: tuple[Run, ...]
+
+    @property
+    def betas(self) -> list[float]:
+        return [beta(run) for run in self.rungs]
+
+    @property
+    def title(self) -> str:
+        plan = self.rungs[0].record.training_plan()
+        length = f"{plan.epochs:,} epochs" if plan.epochs else f"{plan.seconds:g} s"
+        return f"{numbers(self.rungs[0])} numbers, {length}"
+
+
+def beta(run: Run) -> float:
+    return float(run.record.settings().beta)  # type: ignore[attr-defined]
+
+
+def ladders(found: list[Run]) -> list[Ladder]:
+    """At least two rungs each, those with most rungs first; of two runs that differ in nothing the later one counts."""
+    kinds: list[list[Run]] = []
+    for run in sorted((one for one in found if is_vae(one)), key=lambda one: one.record.created):
+        kind = next((kind for kind in kinds if set(differences([kind[0].record, run.record])) <= {"beta"}), None)  # fmt: skip
+        if kind is None:
+            kinds.append([run])
+        else:
+            kind[:] = [other for other in kind if beta(other) != beta(run)] + [run]
+    whole = [Ladder(tuple(sorted(kind, key=beta))) for kind in kinds if len(kind) > 1]
+    return sorted(whole, key=lambda ladder: -len(ladder.rungs))
+
+
+@st.fragment
+def show(subject: Subject) -> None:
+    st.subheader("What β does", anchor=False)
+    found = ladders(list(subject.group.runs))
+    if not found:
+        offer(subject)
+        return
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
+    start = next((place for place, one in enumerate(found) if subject.run in one.rungs), 0)
+    with left:
+        ladder = found[
+            st.selectbox(
+                "Models that differ in β alone",
+                range(len(found)),
+                start,
+                format_func=lambda i: found[i].title,
+                key=f"ladder-{subject.run.id}",
+            )
+        ]
+    usual = min(ladder.betas, key=lambda value: abs(value - 1))
+    with right:
+        chosen = st.select_slider(
+            "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format, key=f"beta-{ladder.rungs[0].id}"
+        )  # fmt: skip
+    run = ladder.rungs[ladder.betas.index(chosen)]
+    try:
+        model = runs.model(run)
+    except StoreError as error:
+        st.warning(as_written(str(error)), icon=":material/broken_image:")
+        return
+    assert isinstance(model, VAE)
+    say(run, runs.survey(run))
+    one, two = st.columns([3, 2], gap="large")
+    with one:
+        pictures(subject, model)
+        st.markdown("**Rate and distortion over the test pictures**")
+        surveys = [runs.survey(rung) for rung in ladder.rungs]
+        st.plotly_chart(
+            trade(ladder, surveys, ladder.rungs.index(run)), key=f"trade-{ladder.rungs[0].id}", config=CONFIG
+        )
+        st.caption(
+            "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. Small β buys "
+            "pictures with "
+            "rate; large β gives the rate back. Only their sum at β = 1 is the ELBO."
+        )
+        if any(survey is None for survey in surveys):
+            st.caption("Runs whose test pictures have not been measured are missing here.")
+        equation(
+            r"\min\; D + \beta R,\qquad D = \mathbb{E}_{q}[-\log p(x \mid z)],\quad R = \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
+            "Higgins et al. 2017 (β-VAE); as rate and distortion Alemi et al. 2018, arXiv:1711.00464. Where a curve of "
+            "least D for "
+            "every R is smooth, its slope at the point that β reaches is −β.",
+        )
+    with two:
+        place = ground(run)
+        if place is not None:
+            names = run.record.dataset.get("class_names", [])
+            maps([place.map(f"The codes at β = {chosen:g}", names)], key=f"ladder-map-{run.id}")
+    left, right, _ = st.columns([1, 1, 4])
+    with left:
+        download("Table", lambda: table(ladder, surveys).to_csv(index=False), "beta.csv", "text/csv", "table")
+    with right:
+        download("Pictures", lambda: saved(subject, model), f"{run.id}.png", "image/png", "photo_library")
+
+
+def offer(subject: Subject) -> None:
+    where = data_title(
+        subject.run.record.dataset.get("title", subject.run.record.dataset["name"]), subject.run.record.shape
+    )
+    st.info(
+        f"There are no two runs on {as_written(where)} that differ in β alone. Train this model once more with another β and the "
+        "same settings, seed and length.",
+        icon=":material/stairs:",
+    )
+    st.page_link(shell.to("build/train.py"), label="Train one", icon=":material/model_training:")
+
+
+def say(run: Run, survey: Survey | None) -> None:
+    """What became of the code, by its name."""
+    dim, weight = numbers(run), beta(run)
+    if survey is None:
+        st.caption(f"The test pictures have not been measured. `python -m core evaluate {run.id} --keep` does it.")  # fmt: skip
+        return
+    active, rate = int(survey.active.sum()), float(survey.kl.mean())
+    cells = st.columns(4)
+    cells[0].metric(
+        "Active numbers",
+        f"{active} of {dim}",
+        help="Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016).",
+    )
+    cells[1].metric("Rate", f"{rate:.1f} nats")
+    cells[2].metric("Distortion", f"{float(survey.reconstruction.mean()):.1f} nats")
+    cells[3].metric("−ELBO", f"{float(survey.negative_elbo.mean()):.1f} nats")
+    if active == 0:
+        st.error(
+            "**Posterior collapse.** Every picture has the same code, the prior: the decoder draws one average picture.",
+            icon=":material/vertical_align_center:",
+        )
+    elif active < dim:
+        st.warning(
+            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = "
+            f"{weight:g} what they "
+            "could say is not worth its cost.",
+            icon=":material/vertical_align_center:",
+        )
+    elif weight == 0:
+        st.info(
+            "**No prior.** Nothing draws the clouds towards N(0, I): a code drawn from it may fall where no picture lies.",
+            icon=":material/scatter_plot:",
+        )
+    else:
+        st.success(
+            f"All {dim} numbers are active: at β = {weight:g} each says more than it costs.",
+            icon=":material/check:",
+        )
+
+
+def inputs(subject: Subject) -> np.ndarray:
+    """The picture of the page, then examples: uint8 (n,C,H,W)."""
+    others = examples.pictures(subject.run.record.shape, subject.run.record.dataset["name"])
+    return np.concatenate([subject.picture.pixels[None], others])[:SHOWN]
+
+
+@torch.inference_mode()
+def pictures(subject: Subject, model: VAE) -> None:
+    shown = inputs(subject)
+    back, new = as_bytes(model.reconstruct(as_floats(shown))), samples(model)
+    names = [f"picture {number}" for number in range(1, SAMPLES + 1)]
+    st.html(
+        block(
+            '<div class="label">Pictures, and what comes back</div>',
+            strip(shown, names, SHOWN),
+            strip(back, [f"{name}, rebuilt" for name in names], SHOWN),
+            '<div class="label">New pictures, drawn from the prior N(0, I)</div>',
+            strip(new, [f"new {name}" for name in names], SHOWN),
+        )
+    )
+
+
+@torch.inference_mode()
+def samples(model: VAE) -> np.ndarray:
+    """From the same eps for every model with a code of that length."""
+    z = noise_like(torch.empty(SAMPLES, model.config.latent_dim), torch.Generator().manual_seed(0))
+    return as_bytes(model.decode(z))
+
+
+def trade(ladder: Ladder, surveys: list[Survey | None], chosen: int) -> go.Figure:
+    points = [
+        (float(survey.kl.mean()), float(survey.reconstruction.mean()), f"β = {weight:g}", place == chosen)
+        for place, (weight, survey) in enumerate(zip(ladder.betas, surveys, strict=True))
+        if survey is not None
+    ]
+    figure = go.Figure(
+        go.Scatter(
+            x=[x for x, *_ in points],
+            y=[y for _, y, *_ in points],
+            text=[name for _, _, name, _ in points],
+            mode="lines+markers+text",
+            textposition="top right",
+            cliponaxis=False,
+            line=dict(color=FADED, width=1.5),
+            marker=dict(
+                color=[TINT if here else FADED for *_, here in points],
+                size=[15 if here else 8 for *_, here in points],
+            ),
+            hovertemplate="rate %{x:.1f}, distortion %{y:.1f} nats<extra>%{text}</extra>",
+        )
+    )
+    figure.update_layout(height=300, **LAYOUT | dict(margin=dict(l=10, r=50, t=25, b=10)))
+    figure.update_xaxes(title=dict(text="rate: KL, nats", standoff=4))
+    figure.update_yaxes(title=dict(text="distortion, nats", standoff=6))
+    return figure
+
+
+def table(ladder: Ladder, surveys: list[Survey | None]) -> pd.DataFrame:
+    rows = [
+        {
+            "run": run.id, "beta": weight, "numbers": numbers(run), "active": int(survey.active.sum()), "n": len(survey.kl),
+            "rate_nats": float(survey.kl.mean()), "distortion_nats": float(survey.reconstruction.mean()),
+        }
+        for run, weight, survey in zip(ladder.rungs, ladder.betas, surveys, strict=True)
+        if survey is not None
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@torch.inference_mode()
+def saved(subject: Subject, model: VAE) -> bytes:
+    shown = inputs(subject)
+    parts = [shown, as_bytes(model.reconstruct(as_floats(shown))), samples(model)]
+    return png(np.concatenate([sheet(part, len(shown)) for part in parts]))

@@ -6,11 +6,11 @@ import ast
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,8 @@ from PIL import Image
 from core.pictures import tiles
 
 FAMILIES_FOLDER = Path(__file__).parent / "families"
+T = TypeVar("T")
+
 LARGEST = 1024  # pixels a side
 WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
 
@@ -47,6 +49,8 @@ class Glance:
     title: str  # of the dataset
     shape: tuple[int, int, int]
     test: dict[str, float]
+    plan: Mapping[str, Any]
+    created: str
 
     @property
     def id(self) -> str:
@@ -151,7 +155,23 @@ def glance_at(folder: Path, record: dict[str, Any]) -> Glance:
         raise ValueError
     test = record["metrics"].get("test", {})
     numbers = {name: value for name, value in test.items() if type(value) in (int, float)}
-    return Glance(folder, *texts, (channels, height, width), numbers)
+    plan = dict(record.get("plan", {}))
+    return Glance(folder, *texts, (channels, height, width), numbers, plan, str(record.get("created", "")))
+
+
+def comparable(runs: Iterable[T], told: Callable[[T], tuple[str, Mapping[str, Any], str]]) -> dict[str, T]:
+    """One run of each family: of those with the plan that most families share, else the latest. By family.
+
+    `told` says family, plan and date of a run. Of plans with equally many families the one of the latest run counts.
+    """
+    dated = sorted(((*told(run), run) for run in runs), key=lambda one: one[2])
+    latest = {family: run for family, _, _, run in dated}
+    by_plan: dict[tuple[str, ...], dict[str, T]] = {}
+    for family, plan, _, run in dated:
+        key = tuple(str(plan.get(name)) for name in ("epochs", "seconds", "batch_size", "seed"))
+        by_plan[key] = by_plan.pop(key, {}) | {family: run}  # the last one is that of the latest run
+    widest = max(reversed(by_plan.values()), key=len, default={})
+    return latest | widest
 
 
 def finished(root: Path) -> list[Glance]:

@@ -22,7 +22,7 @@ EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
 
 @dataclass(frozen=True)
 class Shelf:
-    """The newest finished run of each family on one dataset."""
+    """A finished run of each family on one dataset: such as can be compared, where there are some."""
 
     dataset: str
     title: str
@@ -40,12 +40,16 @@ class Shown:
 
 def shelves() -> dict[str, Shelf]:
     """By dataset, those with most families first, then the larger pictures."""
-    found: dict[str, Shelf] = {}
+    found: dict[str, list[glance.Glance]] = {}
     for run in glance.finished(glance.store_root()):
-        shelf = found.setdefault(run.dataset, Shelf(run.dataset, run.title, run.shape, {}))
-        if run.shape == shelf.shape:
-            shelf.runs[run.family] = run
-    ordered = sorted(found.values(), key=lambda shelf: (-len(shelf.runs), -shelf.shape[1]))
+        found.setdefault(run.dataset, []).append(run)
+    made = []
+    for dataset, runs in found.items():
+        first = runs[0]
+        alike = [run for run in runs if run.shape == first.shape]
+        chosen = glance.comparable(alike, lambda run: (run.family, run.plan, run.created))
+        made.append(Shelf(dataset, first.title, first.shape, chosen))
+    ordered = sorted(made, key=lambda shelf: (-len(shelf.runs), -shelf.shape[1]))
     return {shelf.dataset: shelf for shelf in ordered}
 
 

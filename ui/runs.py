@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core import elbo
+from core import elbo, glance
 from core.family import Autoencoder
 from core.store import Codes, Run, StoreError
 from ui.words import data_title
@@ -23,10 +23,12 @@ class Group:
     runs: tuple[Run, ...]  # in teaching order
 
     @property
-    def newest(self) -> tuple[Run, ...]:
-        """The last of each family."""
-        latest = {run.record.family: run for run in sorted(self.runs, key=lambda run: run.record.created)}
-        return tuple(run for run in self.runs if run in latest.values())
+    def proposed(self) -> tuple[Run, ...]:
+        """One of each family, such as can be compared, where there are some."""
+        told = glance.comparable(
+            self.runs, lambda run: (run.record.family, run.record.plan, run.record.created)
+        )
+        return tuple(run for run in self.runs if run in told.values())
 
 
 def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:

@@ -111,7 +111,7 @@ def ask_for(group: Group) -> library.Filter:
 def choose(runs: list[Run], group: Group) -> list[Run]:
     """Draw the table and give the runs that are ticked, which stand in the address where they are not those it opens on."""
     ids = [run.id for run in runs]
-    usual = [run.id for run in replace(group, runs=tuple(runs)).newest]
+    usual = [run.id for run in replace(group, runs=tuple(runs)).proposed]
     asked = [id for id in st.query_params.get_all("run") if id in ids] or usual
     frame = library.table(runs, group)
     ticked = st.dataframe(

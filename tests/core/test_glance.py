@@ -76,3 +76,25 @@ def test_stored_pictures_are_cut_into_tiles_and_broken_ones_left_out(tmp_path: P
     assert samples is not None and np.array_equal(samples, tiles[10:])
     (run.folder / "cache" / "examples.png").write_bytes(png(np.zeros((4000, 4000), np.uint8)))
     assert run.examples() is None
+
+
+def proposed(*runs: tuple[str, int, int, str]) -> set[str]:
+    """Ids of what is proposed of runs (family, epochs, seed, id), oldest first."""
+    told = {
+        id: (family, {"epochs": epochs, "seed": seed}, f"{place:02}")
+        for place, (family, epochs, seed, id) in enumerate(runs)
+    }
+    return set(glance.comparable(told, told.__getitem__).values())
+
+
+def test_of_each_family_the_latest_of_runs_that_can_be_compared() -> None:
+    assert proposed(("vae", 5, 0, "a"), ("gan", 5, 0, "b"), ("vae", 9, 0, "c")) == {"a", "b"}
+    assert proposed(("vae", 5, 0, "a"), ("vae", 9, 0, "b")) == {"b"}
+    assert proposed(("vae", 5, 0, "a"), ("vae", 5, 0, "b")) == {"b"}
+    assert proposed() == set()
+
+
+def test_of_sets_as_wide_the_latest_and_families_outside_of_it_have_their_latest() -> None:
+    two_seeds = [("vae", 5, 0, "a"), ("gan", 5, 0, "b"), ("vae", 5, 1, "c"), ("gan", 5, 1, "d")]
+    assert proposed(*two_seeds) == {"c", "d"}
+    assert proposed(*two_seeds, ("sparse", 2, 0, "e"), ("sparse", 3, 0, "f")) == {"c", "d", "f"}

@@ -15,6 +15,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import examples
+from core.data import load
 from core.evaluation import rebuild
 from core.families import FAMILIES, GAN, Vanilla
 from core.pictures import as_floats, png
@@ -248,3 +249,14 @@ def test_the_badge_speaks_only_where_every_model_agrees(percentiles: tuple, word
     ]
     badge = "".join(board.notes(Input("one", flat), row)).replace("<small><b>one</b></small>", "")
     assert words in badge and bool(badge) == bool(words)
+
+
+def test_runs_that_are_not_proposed_are_a_choice_away(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    further = trained(Store(tmp_path), Vanilla, load("digits"), epochs=1)
+    page = open_page(PAGE, Store(tmp_path))
+    before = shown(page)
+    assert further.id not in page.pills(key="runs-digits").value
+    page.multiselect(key="more-digits").set_value([further.id]).run()
+    assert not page.exception
+    assert shown(page).count(", Vanilla") > before.count(", Vanilla")

@@ -44,11 +44,11 @@ def strip(tiles: np.ndarray, alts: Iterable[str], columns: int) -> str:
 
 
 def captioned(pictures: Iterable[tuple[str, np.ndarray]], width: str = "8.5rem") -> str:
-    """Pictures (C,H,W) in a row that wraps, each at most `width` wide, with words below."""
+    """Pictures (C,H,W) in a row that wraps, each about `width` wide, with words below."""
     cells = "".join(
         f"<div>{picture(pixels, words)}<small>{escape(words)}</small></div>" for words, pixels in pictures
     )
-    columns = f"repeat(auto-fill, minmax(min(30%, {width}), {width}))"
+    columns = f"repeat(auto-fill, minmax(min(28%, {width}), 1fr))"
     return f'<div class="row captioned" style="grid-template-columns: {columns}">{cells}</div>'
 
 

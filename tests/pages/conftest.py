@@ -22,9 +22,11 @@ PAGES = Path(__file__).parents[2] / "pages"
 Open = Callable[..., AppTest]
 
 
-def trained(store: Store, Family: type[Autoencoder], data: Dataset, epochs: int = 2) -> Run:
+def trained(
+    store: Store, Family: type[Autoencoder], data: Dataset, epochs: int = 2, **settings: object
+) -> Run:
     """A finished run in `store`, small and quick."""
-    config = Family.Config(width=8, hidden=(16,))
+    config = Family.Config(**{"width": 8, "hidden": (16,)} | settings)
     run = store.create(Family(config, data.shape), Plan(epochs=epochs, threads=1, previews=1), data)
     training = run.begin(torch.device("cpu"))
     for _ in run.record_events(train(training, data), training):

@@ -111,7 +111,7 @@ def go_where_asked() -> None:
     """Before the controls are drawn: afterwards nobody may move them."""
     if (asked := st.session_state.pop("look at", None)) is not None:
         zoom, across, up = asked
-        st.session_state |= {"zoom": zoom, "across": round(across, 2), "up": round(up, 2)}
+        st.session_state.update({"zoom": zoom, "across": round(across, 2), "up": round(up, 2)})
 
 
 def walk(pixels: np.ndarray, side: int) -> bytes:

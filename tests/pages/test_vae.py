@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import math
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core import elbo, examples
+from core.data import load
+from core.evaluation import summarise
+from core.families import VAE, Vanilla
+from core.family import noise_like
+from core.gradients import estimate
+from core.pictures import as_bytes, as_floats, png, sheet
+from core.sampling import quantiles
+from core.store import Run, Store
+from tests import toy
+from tests.pages.conftest import Open, links, shown, trained
+from ui.components.maps import checked as place
+from ui.components.tiles import checked as cell
+from ui.html import data_uri, picture
+from ui.inside.draw import DRAWN
+from ui.inside.ladder import ladders
+
+PAGE = "explore/vae.py"
+CHAPTERS = (
+    "A picture's cloud",
+    "The objective",
+    "What β does",
+    "Why not a plain one",
+    "The manifold",
+    "The trick",
+)
+
+
+@pytest.fixture(scope="session")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Codes of two numbers: a vanilla, and a VAE at three weights of the KL. Shared by all tests: do not change it."""
+    store = Store(tmp_path_factory.mktemp("flat"))
+    trained(store, Vanilla, load("digits"), latent_dim=2)
+    for beta in (1.0, 4.0, 0.0):
+        trained(store, VAE, load("digits"), epochs=4, latent_dim=2, beta=beta)
+    return store
+
+
+def of_beta(store: Store, beta: float) -> Run:
+    return next(run for run in store.runs() if run.record.config.get("beta") == beta)
+
+
+def seen(example: int) -> torch.Tensor:
+    return as_floats(examples.pictures((1, 8, 8))[[example]])
+
+
+def said(app: AppTest) -> str:
+    kinds = (app.warning, app.info, app.success, app.error, app.caption, app.markdown)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def metric(app: AppTest, label: str) -> str:
+    return next(one.value for one in app.metric if one.label == label)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_opens_with_a_worked_example(open_page: Open, flat: Store, chapter: str) -> None:
+    page = open_page(PAGE, flat, chapter=chapter)
+    assert not page.exception and not page.warning
+    assert page.selectbox(key="model").value == of_beta(flat, 1.0).id
+    assert page.get("download_button")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_says_what_a_longer_code_allows(open_page: Open, six: Store, chapter: str) -> None:
+    page = open_page(PAGE, six, chapter=chapter)
+    assert not page.exception
+    if chapter == "What β does":
+        assert "differ in β alone" in said(page) and "Train one" in links(page)
+    if chapter == "Why not a plain one":
+        assert "two numbers" in said(page) and {"Train Vanilla", "Train Variational"} <= set(links(page))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("settings", [{"latent_dim": 1}, {"latent_dim": 40, "likelihood": "gaussian"}])
+def test_codes_of_any_size_on_pictures_of_any_size(
+    open_page: Open, tmp_path: Path, chapter: str, settings: dict[str, object]
+) -> None:
+    store = Store(tmp_path)
+    trained(store, VAE, toy.dataset((3, 12, 10)), epochs=1, **settings)
+    page = open_page(PAGE, store, chapter=chapter)
+    assert not page.exception
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("numbers", [2, 5])
+def test_what_was_not_measured_is_missing_and_the_rest_is_there(
+    open_page: Open, tmp_path: Path, chapter: str, numbers: int
+) -> None:
+    store = Store(tmp_path)
+    for beta in (1.0, 2.0):
+        run = trained(store, VAE, load("digits"), epochs=1, latent_dim=numbers, beta=beta)
+        shutil.rmtree(run.folder / "cache")
+    page = open_page(PAGE, store, chapter=chapter)
+    assert not page.exception
+    if chapter in ("The objective", "What β does"):
+        assert "--keep" in said(page)
+
+
+# --- a picture's cloud ------------------------------------------------------------------------------------------
+
+
+def test_the_draw_on_the_page_is_that_of_the_model(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat)
+    model = of_beta(flat, 1.0).load()
+    with torch.inference_mode():
+        mu, log_var = model.posterior(seen(2))
+        eps = noise_like(torch.empty(DRAWN, 2), torch.Generator().manual_seed(0))
+        number = page.selectbox[1].value
+        turned = page.slider[0].value
+        assert turned == pytest.approx(eps[0, number].item(), abs=0.006)
+        eps[0, number] = turned
+        z = mu + (0.5 * log_var).exp() * eps
+        drawn = as_bytes(model.decode(z))
+    assert picture(drawn[0], "decoded from the draw") in shown(page)
+    assert picture(as_bytes(seen(2))[0], "the picture") in shown(page)
+    assert f"<b>{z[0, number]:.2f}</b>".replace("-", "−") in shown(page)
+
+
+def test_turning_a_number_by_hand_moves_the_draw(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat)
+    before = shown(page)
+    page.slider[0].set_value(3.0).run()
+    assert not page.exception and shown(page) != before
+    assert "· 3.00 =" in shown(page)
+
+
+def test_drawing_again_draws_anew(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat)
+    before = page.slider[0].value
+    next(button for button in page.button if button.label == "Draw again").click().run()
+    assert page.slider[0].value != before
+
+
+def test_kept_eps_stay_when_the_picture_changes(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat)
+    pills = next(one for one in page.button_group if one.key and one.key.startswith("example-"))
+    kept = page.slider[0].value
+    pills.set_value("digit 7").run()
+    assert page.slider[0].value == kept
+    page.toggle(key="freeze").set_value(False).run()
+    assert page.slider[0].value != kept
+
+
+def test_numbers_that_say_nothing_are_marked(open_page: Open, tmp_path: Path) -> None:
+    run = trained(Store(tmp_path), VAE, load("digits"), epochs=1, latent_dim=6)
+    model = run.load()
+    with torch.no_grad():
+        model.encoder[-1].weight[1:4] = 0  # the means of three numbers no longer move
+    run.save_weights(model)
+    summarise(run, model, load("digits"))
+    silent = int((~elbo.kept(run).active).sum())
+    page = open_page(PAGE, Store(tmp_path))
+    assert silent >= 3 and f"{silent} of 6 say nothing" in said(page)
+    assert sum("says nothing" in option for option in page.selectbox[1].options) == silent
+
+
+# --- the objective ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("nats", 1.0), ("bits", 1 / math.log(2))])
+def test_the_parts_on_the_page_are_those_of_core(
+    open_page: Open, flat: Store, unit: str, scale: float
+) -> None:
+    page = open_page(PAGE, flat, chapter="The objective", unit=unit)
+    found = elbo.parts(of_beta(flat, 1.0).load(), seen(2), torch.Generator().manual_seed(0))
+    total, reconstruction, kl = (
+        scale * value.item() for value in (found.negative_elbo, found.reconstruction, found.kl.sum())
+    )
+    assert metric(page, "−ELBO") == f"{total:.2f} {unit}"
+    assert metric(page, "Reconstruction") == f"{reconstruction:.2f} {unit}"
+    assert metric(page, "KL") == f"{kl:.2f} {unit}"
+    assert metric(page, "A pixel") == f"{total / 64:.4f} {unit}"
+
+
+def test_a_picture_has_its_place_among_the_test_pictures(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The objective")
+    run = of_beta(flat, 1.0)
+    found, survey = (
+        elbo.parts(run.load(), seen(2), torch.Generator().manual_seed(0)),
+        elbo.kept(run),
+    )
+    below = 100 * (survey.negative_elbo < found.negative_elbo.item()).float().mean().item()
+    assert f"more than {below:.1f} % of 300" in said(page)
+
+
+def test_the_bound_is_that_of_core_and_draws_are_kept(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The objective", draws="256")
+    *_, bounds = elbo.tighten(of_beta(flat, 1.0).load(), seen(2), torch.Generator().manual_seed(0), 256)
+    told = f"With k = 256: **{bounds.bound[-1].item():.2f} nats**".replace("-", "−")
+    assert told in said(page)
+    assert told in said(page.run())  # from what was kept
+
+
+# --- beta -------------------------------------------------------------------------------------------------------
+
+
+def test_the_slider_goes_through_the_runs(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="What β does")
+    for beta in (0.0, 1.0, 4.0):
+        page.select_slider[0].set_value(beta).run()
+        assert not page.exception
+        survey = elbo.kept(of_beta(flat, beta))
+        assert metric(page, "Rate") == f"{survey.kl.mean():.1f} nats"
+        assert metric(page, "Distortion") == f"{survey.reconstruction.mean():.1f} nats"
+
+
+def test_collapse_has_its_name(open_page: Open, flat: Store, tmp_path: Path) -> None:
+    shutil.copytree(flat.root, tmp_path, dirs_exist_ok=True)
+    run = of_beta(Store(tmp_path), 4.0)
+    model = run.load()
+    for silent, words in ((1, "Partial collapse"), (2, "Posterior collapse")):
+        with torch.no_grad():
+            model.encoder[-1].weight[:silent] = 0
+            model.encoder[-1].weight[silent:2] *= 30
+        run.save_weights(model)
+        summarise(run, model, load("digits"))
+        page = open_page(PAGE, Store(tmp_path), chapter="What β does")
+        page.select_slider[0].set_value(4.0).run()
+        assert words in said(page)
+        assert metric(page, "Active numbers") == f"{2 - silent} of 2"
+
+
+def test_a_ladder_differs_in_beta_alone_and_has_the_later_of_twins(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for settings in ({"beta": 1.0}, {"beta": 2.0}, {"beta": 3.0, "latent_dim": 3}, {"beta": 1.0}):
+        run = trained(store, VAE, toy.dataset(), epochs=1, **{"latent_dim": 2} | settings)
+        run.update(created=f"2026-01-0{len(store.runs())}")
+    trained(store, Vanilla, toy.dataset(), epochs=1, latent_dim=2)
+    (found,) = ladders(store.runs())
+    assert found.betas == [1.0, 2.0]
+    assert found.rungs[0].record.created == "2026-01-04"
+
+
+# --- the other chapters -----------------------------------------------------------------------------------------
+
+
+def test_both_kinds_decode_their_own_line_and_samples(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="Why not a plain one")
+    model = next(run for run in flat.runs() if run.record.family == Vanilla.key).load()
+    with torch.inference_mode():
+        ends = as_bytes(model.reconstruct(as_floats(examples.pictures((1, 8, 8))[[2, 7]])))
+        drawn = noise_like(torch.empty(22, 2), torch.Generator().manual_seed(0))
+        samples = as_bytes(model.decode(drawn))
+    html = shown(page)
+    assert picture(ends[0], "Vanilla, 1") in html and picture(ends[1], "Vanilla, 11") in html
+    assert picture(samples[0], "Vanilla, from the prior N(0, I), 1") in html
+    assert "Variational, from a mixture over its codes, 22" in html
+
+
+def test_the_pointer_comes_from_the_address_if_it_is_a_place(open_page: Open, flat: Store) -> None:
+    for at in ("0.25,0.75", "nan,1", "7,7", "a,b", "0.1", ""):
+        page = open_page(PAGE, flat, chapter="Why not a plain one", at=at)
+        assert not page.exception
+
+
+@pytest.mark.parametrize(
+    "hostile", [None, "x", [1], [1, 2, 3], [float("nan"), 0], [2, 0], ["a", 0], {"0": 1}]
+)
+def test_what_components_send_is_checked(hostile: object) -> None:
+    assert place(hostile, (0.5, 0.5)) == (0.5, 0.5)
+    assert cell(hostile, 2) is None
+
+
+def test_the_manifold_is_decoded_at_the_quantiles_of_the_prior(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The manifold", side="8")
+    run = of_beta(flat, 1.0)
+    order = elbo.kept(run).kl_by_dimension.argsort(descending=True).tolist()
+    z = torch.zeros(64, 2)
+    z[:, order] = quantiles(8).view(-1, 2)
+    with torch.inference_mode():
+        expected = data_uri(sheet(as_bytes(run.load().decode(z)), 8))
+    assert expected in page.get("bidi_component")[0].proto.json
+
+
+def test_looking_closer_moves_the_controls(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The manifold")
+    page.session_state["look at"] = (4, 0.71, 0.2)
+    page.run()
+    assert not page.exception
+    assert page.select_slider(key="zoom").value == 4
+    assert page.slider(key="across").value == 0.71 and page.slider(key="up").value == 0.2
+
+
+def test_the_gradients_are_those_of_core(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The trick")
+    model = of_beta(flat, 1.0).load()
+    with torch.no_grad():
+        mu, log_var = (t[0] for t in model.posterior(seen(2)))
+    x = seen(2)
+    found = estimate(
+        lambda z: model.nll(z, x.expand(len(z), -1, -1, -1)),
+        mu,
+        (0.5 * log_var).exp(),
+        2_048,
+        torch.Generator().manual_seed(0),
+    )
+    assert f"**{found.needed('score function'):,.0f} times**" in said(page)
+
+
+# --- what the address asks for ----------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_no_vae_is_said_to_be_none(open_page: Open, six: Store) -> None:
+    vanilla = next(run for run in six.runs() if run.record.family == Vanilla.key)
+    page = open_page(PAGE, six, run=vanilla.id)
+    assert not page.exception
+    assert "no variational autoencoder" in page.warning[0].value
+
+
+def test_the_address_names_the_run(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, run=of_beta(flat, 4.0).id)
+    assert page.selectbox(key="model").value == of_beta(flat, 4.0).id
+
+
+@pytest.mark.parametrize(
+    "parameter", ["run", "chapter", "source", "example-digit-0", "unit", "zoom", "others"]
+)
+def test_nonsense_in_the_address_is_ignored(open_page: Open, flat: Store, parameter: str) -> None:
+    page = open_page(PAGE, flat, **{parameter: "../<b>"})
+    assert not page.exception
+    assert "<b>" not in said(page)
+
+
+def test_an_uploaded_picture_goes_through(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, source="Upload")
+    assert "Choose a picture" in said(page)
+    page.file_uploader(key="upload").upload("three.png", png(examples.pictures((1, 28, 28))[3][0])).run()
+    assert not page.exception and "decoded from the draw" in shown(page)
+    page.file_uploader(key="upload").upload("note.png", b"no picture").run()
+    assert not page.exception
+
+
+def test_without_a_vae_the_page_says_how_to_get_one(open_page: Open, six: Store, tmp_path: Path) -> None:
+    vanilla = next(run for run in six.runs() if run.record.family == Vanilla.key)
+    shutil.copytree(vanilla.folder, tmp_path / "one")
+    for store in (Store(tmp_path / "nothing"), Store(tmp_path)):
+        page = open_page(PAGE, store)
+        assert not page.exception
+        assert "no variational autoencoder yet" in said(page) and "Train Variational" in links(page)
+
+
+def test_a_store_or_a_run_that_cannot_be_read_is_said(open_page: Open, flat: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert "cannot be read" in open_page(PAGE, Store(tmp_path / "file")).error[0].value
+    shutil.copytree(flat.root, tmp_path / "store")
+    of_beta(Store(tmp_path / "store"), 1.0).weights_file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    page = open_page(PAGE, Store(tmp_path / "store"))
+    assert not page.exception and page.warning

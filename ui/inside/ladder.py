@@ -81,7 +81,8 @@ def show(subject: Subject) -> None:
                 key=f"ladder-{subject.run.id}",
             )
         ]
-    usual = min(ladder.betas, key=lambda value: abs(value - 1))
+    own = beta(subject.run) if subject.run in ladder.rungs else 1.0
+    usual = min(ladder.betas, key=lambda value: abs(value - own))
     with right:
         chosen = st.select_slider(
             "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format, key=f"beta-{ladder.rungs[0].id}"
@@ -160,12 +161,17 @@ def say(run: Run, survey: Survey | None) -> None:
             "**Posterior collapse.** Every picture has the same code, the prior: the decoder draws one average picture.",
             icon=":material/vertical_align_center:",
         )
-    elif active < dim:
+    elif active < dim and weight > 1:
         st.warning(
-            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = "
-            f"{weight:g} what they "
+            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = {weight:g} what they "
             "could say is not worth its cost.",
             icon=":material/vertical_align_center:",
+        )
+    elif active < dim:
+        st.info(
+            f"**{dim - active} of {dim} numbers are inactive**: they repeat the prior whatever the picture, and cost nothing. The others "
+            "say what is worth its cost.",
+            icon=":material/mode_off_on:",
         )
     elif weight == 0:
         st.info(

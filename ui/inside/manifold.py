@@ -97,14 +97,21 @@ def decoded(subject: Subject, codes: Tensor) -> np.ndarray:
 
 
 def look_closer(cell: tuple[int, int], side: int) -> None:
-    """Zoom in once more, around the chosen picture."""
+    """Zoom in once more, around the chosen picture or as near to it as the square allows."""
     zoom = st.session_state["zoom"]
-    centre = [
-        min(max(st.session_state[name], 0.5 / zoom), 1 - 0.5 / zoom) + ((place + 0.5) / side - 0.5) / zoom
-        for name, place in (("across", cell[1]), ("up", side - 1 - cell[0]))
-    ]
-    st.session_state["look at"] = (ZOOMS[min(ZOOMS.index(zoom) + 1, len(ZOOMS) - 1)], *centre)
+    closer = ZOOMS[min(ZOOMS.index(zoom) + 1, len(ZOOMS) - 1)]
+    centre = []
+    for name, place in (("across", cell[1]), ("up", side - 1 - cell[0])):
+        middle = inside(st.session_state[name], zoom) + ((place + 0.5) / side - 0.5) / zoom
+        centre.append(inside(middle, closer))
+    st.session_state["look at"] = (closer, *centre)
     st.rerun(scope="fragment")
+
+
+def inside(middle: float, zoom: float) -> float:
+    """The middle of a 1/zoom part of the unit interval that lies within it."""
+    half = 0.5 / zoom
+    return min(max(middle, half), 1 - half)
 
 
 def go_where_asked() -> None:

@@ -67,7 +67,8 @@ def variants_of(group: runs.Group) -> list[str]:
     """Draw the choice: one run of each family within reach, the others in a list; the ids of what was chosen."""
     within_reach = group.proposed
     others = [run for run in group.runs if run not in within_reach]
-    titles = {run.id: runs.label(run, group) for run in group.runs}
+    titles = {run.id: runs.label(run, group) for run in others}
+    titles |= {run.id: runs.label(run, replace(group, runs=within_reach)) for run in within_reach}
     chosen = st.pills(
         "Variants",
         [run.id for run in within_reach],

@@ -163,13 +163,15 @@ def say(run: Run, survey: Survey | None) -> None:
         )
     elif active < dim and weight > 1:
         st.warning(
-            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = {weight:g} what they "
+            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = "
+            f"{weight:g} what they "
             "could say is not worth its cost.",
             icon=":material/vertical_align_center:",
         )
     elif active < dim:
         st.info(
-            f"**{dim - active} of {dim} numbers are inactive**: they repeat the prior whatever the picture, and cost nothing. The others "
+            f"**{dim - active} of {dim} numbers are inactive**: they repeat the prior whatever the picture, and cost "
+            f"nothing. The others "
             "say what is worth its cost.",
             icon=":material/mode_off_on:",
         )

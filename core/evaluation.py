@@ -73,6 +73,40 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     )
 
 
+def similarities(a: Tensor, b: Tensor) -> Tensor:
+    """`ssim` of every pair of two batches (B,C,H,W) at once, float64: (B,). Thousands a second, where one by one takes 0.2 ms.
+
+    A mean over windows is a product with a matrix of bands on either side.
+    """
+    side = min(7, *a.shape[2:])
+    side -= 1 - side % 2
+    if side < 3:
+        raise ValueError(
+            f"structural similarity needs pictures of at least 3x3, not {a.shape[2]}x{a.shape[3]}"
+        )
+    rows, columns = (windows(size, side).to(a.device) for size in a.shape[2:])
+    a, b = a.double(), b.double()
+
+    def mean(x: Tensor) -> Tensor:
+        return rows @ x @ columns.T
+
+    mean_a, mean_b = mean(a), mean(b)
+    unbiased = side**2 / (side**2 - 1)
+    var_a, var_b = (unbiased * (mean(x * x) - m * m) for x, m in ((a, mean_a), (b, mean_b)))
+    covariance = unbiased * (mean(a * b) - mean_a * mean_b)
+    c1, c2 = 0.01**2, 0.03**2
+    above = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    below = (mean_a.square() + mean_b.square() + c1) * (var_a + var_b + c2)
+    return (above / below).mean((1, 2, 3))
+
+
+def windows(size: int, side: int) -> Tensor:
+    """The means over all windows of `side` along an axis: (size - side + 1, size) float64."""
+    starts = torch.arange(size - side + 1)[:, None]
+    places = torch.arange(size)
+    return ((places >= starts) & (places < starts + side)).double() / side
+
+
 @torch.inference_mode()
 def codes(model: Autoencoder, split: Split) -> Codes:
     """Codes of a split's pictures and the error of each reconstruction."""

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from core import nets, objectives
-from core.corruption import BY_NAME, CORRUPTIONS, corrupt
+from core.corruption import NOISES, corrupt
 from core.family import Autoencoder, Loss, Shape, Span, Turn, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenoisingConfig(nets.DeterministicConfig):
-    noise: str = setting("gaussian", "What damages the input", choices=tuple(BY_NAME))
+    noise: str = setting("gaussian", "What damages the input", choices=tuple(one.name for one in NOISES))
     amount: float = setting(
         0.3,
         "How much",
-        by=("noise", {one.name: Span(one.default, one.low, one.high, one.unit) for one in CORRUPTIONS}),
+        by=("noise", {one.name: Span(*one.span, one.unit) for one in NOISES}),
     )
 
 

@@ -7,9 +7,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.corruption import BY_NAME, CORRUPTIONS, corrupt
+from core.corruption import (
+    BY_NAME,
+    CIFAR,
+    CORRUPTIONS,
+    IMAGENET,
+    LEVELS,
+    MNIST,
+    NOISES,
+    OURS,
+    corrupt,
+    scale_for,
+    severity,
+)
 
 NAMES = [corruption.name for corruption in CORRUPTIONS]
+WITHOUT_CHANCE = {"gaussian_blur", "defocus_blur", "contrast", "brightness", "jpeg", "pixelate", "scale"}
 DRAWS = 200_000
 
 
@@ -115,7 +128,8 @@ def test_the_generator_is_the_only_randomness(name: str) -> None:
     again = corrupt(x, name, amount, seeded(7))
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), state), "the global generator was drawn from"
-    assert not torch.equal(first, corrupt(x, name, amount, seeded(8)))
+    others = [corrupt(x, name, amount, seeded(seed)) for seed in range(8, 14)]
+    assert all(torch.equal(first, other) for other in others) == (name in WITHOUT_CHANCE)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,8 +164,8 @@ def test_amounts_out_of_range_are_refused_with_the_range(name: str, amount: floa
 
 
 def test_an_unknown_name_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match=f"'fog'; choose one of {', '.join(NAMES)}"):
-        corrupt(torch.zeros(1, 1, 2, 2), "fog", 0.1, seeded())
+    with pytest.raises(ValueError, match=f"'hail'; choose one of {', '.join(NAMES)}"):
+        corrupt(torch.zeros(1, 1, 2, 2), "hail", 0.1, seeded())
 
 
 @pytest.mark.parametrize("x", [torch.zeros(1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.uint8)])
@@ -160,9 +174,94 @@ def test_anything_but_a_float_batch_is_refused(x: Tensor) -> None:
         corrupt(x, "gaussian", 0.1, seeded())
 
 
+def parts(amount: object) -> tuple[float, ...]:
+    return amount if isinstance(amount, tuple) else (amount,)
+
+
 def test_every_default_lies_in_its_range_and_entries_cannot_change() -> None:
-    for corruption in CORRUPTIONS:
-        assert corruption.low <= corruption.default <= corruption.high
+    for one in CORRUPTIONS:
+        for low, default, high in zip(*map(parts, (one.low, one.default, one.high)), strict=True):
+            assert low <= default <= high
         with pytest.raises(dataclasses.FrozenInstanceError):
-            corruption.low = -1.0  # type: ignore[misc]
-    assert NAMES == ["gaussian", "masking", "impulse", "shot", "speckle"]
+            one.low = -1.0  # type: ignore[misc]
+    assert [one.name for one in NOISES] == ["gaussian", "masking", "impulse", "shot", "speckle"]
+
+
+def test_amounts_of_several_numbers_have_to_be_as_many() -> None:
+    for amount in (3.0, (3.0,), (3.0, 0.5, 1.0)):
+        with pytest.raises(
+            ValueError, match="defocus_blur: radius in pixels, .* must be between 0, 0.05 and"
+        ):
+            corrupt(torch.zeros(1, 1, 2, 2), "defocus_blur", amount, seeded())
+
+
+# --- levels -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_scale_has_five_levels_within_the_range(name: str) -> None:
+    one = BY_NAME[name]
+    for scale, amounts in one.levels.items():
+        assert len(amounts) == len(LEVELS) == len(set(amounts))
+        for level, amount in zip(LEVELS, amounts, strict=True):
+            assert severity(name, level, scale) == amount
+            for low, value, high in zip(*map(parts, (one.low, amount, one.high)), strict=True):
+                assert low <= value <= high
+
+
+def test_the_published_constants() -> None:
+    assert [severity("gaussian", level, IMAGENET) for level in LEVELS] == [0.08, 0.12, 0.18, 0.26, 0.38]
+    assert [severity("gaussian", level, CIFAR) for level in LEVELS] == [0.04, 0.06, 0.08, 0.09, 0.10]
+    assert severity("fog", 5, IMAGENET) == (3.0, 1.4)
+    assert severity("glass_blur", 2, CIFAR) == (0.25, 1.0, 1.0)
+    assert severity("scale", 5, MNIST) == 0.5
+
+
+@pytest.mark.parametrize(("level", "scale"), [(0, IMAGENET), (6, IMAGENET), (1, MNIST), (1, "none")])
+def test_levels_without_a_source_are_refused(level: int, scale: str) -> None:
+    with pytest.raises(ValueError, match="gaussian has levels 1 to 5 on ImageNet-C, CIFAR-10-C"):
+        severity("gaussian", level, scale)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "scale"),
+    [
+        ("gaussian", (1, 28, 28), IMAGENET),
+        ("gaussian", (3, 32, 32), CIFAR),
+        ("gaussian", (3, 48, 48), IMAGENET),
+        ("gaussian", (1, 8, 8), CIFAR),
+        ("rotate", (3, 32, 32), MNIST),
+        ("masking", (1, 28, 28), OURS),
+    ],
+)
+def test_the_scale_follows_from_the_size_of_the_pictures(
+    name: str, shape: tuple[int, int, int], scale: str
+) -> None:
+    assert scale_for(name, shape) == scale
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(2, 1, 1, 1), (2, 1, 8, 8), (2, 3, 28, 28), (1, 3, 480, 321)])
+def test_every_level_is_defined_on_pictures_of_any_size(name: str, shape: tuple[int, ...]) -> None:
+    pictures = [torch.rand(shape, generator=seeded()), torch.full(shape, 0.4)]
+    if shape[2] < 100:
+        pictures += [torch.zeros(shape), torch.ones(shape)]
+    for scale in BY_NAME[name].levels:
+        for level in LEVELS if shape[2] < 100 else (1, 3, 5):
+            for x in pictures:
+                spoiled = corrupt(x, name, severity(name, level, scale), seeded())
+                assert spoiled.shape == x.shape
+                assert spoiled.isfinite().all() and spoiled.min() >= 0 and spoiled.max() <= 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_a_generator_each_pictures_do_not_depend_on_their_batch_mates(name: str) -> None:
+    x = torch.rand(5, 3, 12, 10, generator=seeded())
+    amount = BY_NAME[name].default
+    together = corrupt(x, name, amount, [seeded(place) for place in range(5)])
+    order = [3, 0, 4]
+    apart = corrupt(x[order], name, amount, [seeded(place) for place in order])
+    torch.testing.assert_close(apart, together[order], rtol=0, atol=1e-6)
+    assert (name in WITHOUT_CHANCE) or not torch.equal(
+        together, corrupt(x, name, amount, [seeded(place + 9) for place in range(5)])
+    )

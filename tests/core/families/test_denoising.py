@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from core import objectives
-from core.corruption import BY_NAME, CORRUPTIONS, Corruption, corrupt
+from core.corruption import NOISES, Corruption, corrupt
 from core.families.denoising import Denoising
 from core.families.vanilla import Vanilla
 from core.family import Turn
@@ -34,7 +34,7 @@ def test_every_step_damages_anew(rng: torch.Generator) -> None:
     assert model.loss(x, Turn(rng)).total != model.loss(x, Turn(rng)).total
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", NOISES, ids=lambda kind: kind.name)
 def test_the_amount_has_to_suit_the_noise(kind: Corruption) -> None:
     assert Denoising.Config(noise=kind.name, amount=kind.default).amount == kind.default
     for amount in {max(0.0, kind.low - 0.5), kind.high + 0.5} - {kind.low}:
@@ -42,7 +42,7 @@ def test_the_amount_has_to_suit_the_noise(kind: Corruption) -> None:
             Denoising.Config(noise=kind.name, amount=amount)
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", NOISES, ids=lambda kind: kind.name)
 def test_an_amount_that_is_left_out_is_usual_for_the_noise(kind: Corruption) -> None:
     assert Denoising.Config.parse([f"noise={kind.name}"]).amount == kind.default
     assert Denoising.Config.from_json({"noise": kind.name}).amount == kind.default
@@ -50,7 +50,9 @@ def test_an_amount_that_is_left_out_is_usual_for_the_noise(kind: Corruption) -> 
     asked = amount.beside({"noise": kind.name})
     assert (asked.default, asked.low, asked.high) == (kind.default, kind.low, kind.high)
     assert asked.help.endswith(kind.unit)
-    assert amount.default == BY_NAME["gaussian"].default  # what the class says without asking
+    assert (
+        amount.default == {one.name: one for one in NOISES}["gaussian"].default
+    )  # what the class says without asking
 
 
 @torch.no_grad()

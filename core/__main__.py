@@ -15,7 +15,7 @@ from core.verbs.console import BadInput, say
 from core.verbs.keeping import export, receive, stop
 from core.verbs.listing import datasets, families, jobs, runs, show
 from core.verbs.training import EPOCHS, estimate, fetch, train
-from core.verbs.using import codes, evaluate, reconstruct, sample
+from core.verbs.using import codes, evaluate, reconstruct, robustness, sample
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -109,6 +109,20 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--dataset", metavar="D", help="default: the one the run was trained on")
     one.add_argument("--split", default="test", choices=("train", "validation", "test"))
     one.add_argument("--out", required=True, type=Path, metavar="FILE.npz")
+
+    one = verb(robustness, "Damage test pictures and measure what runs give back.", job=True)
+    one.add_argument("run", nargs="+", metavar="RUN")
+    one.add_argument("--dataset", metavar="D", help="default: the one the first run was trained on")
+    one.add_argument("--pictures", type=int, default=1_000, metavar="N", help="default: 1000")
+    one.add_argument("--noise-seeds", type=int, default=3, metavar="N", help="default: 3")
+    one.add_argument("--corruptions", metavar="A,B", help="default: all")
+    one.add_argument(
+        "--classical",
+        action="store_true",
+        help="NL-means, total variation and wavelets, too, on 100 pictures",
+    )
+    one.add_argument("--search", action="store_true", help="codes searched by descent, too, on 100 pictures")
+    one.add_argument("--out", type=Path, metavar="FILE.csv", help="the table")
 
     one = verb(export, "Write a run into one zip.")
     one.add_argument("run", metavar="RUN")

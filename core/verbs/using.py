@@ -88,6 +88,39 @@ def codes(options: argparse.Namespace) -> None:
     print(options.out)
 
 
+def robustness(options: argparse.Namespace) -> None:
+    """Damage a dataset's test pictures and measure what the runs still give back; what was measured before is read again."""
+    import torch
+
+    from core.findings import as_csv
+    from core.jobs import ANALYSIS
+    from core.lab import Lab
+    from core.robustness import Protocol
+    from core.store import Store
+    from core.training import spare_cores
+    from core.verbs.console import typed
+
+    store = Store(options.store)
+    with options.work.lane(ANALYSIS):
+        torch.set_num_threads(spare_cores())
+        runs = tuple(store.run(id) for id in dict.fromkeys(options.run))
+        data = fitting(runs[0], options.dataset)
+        for run in runs:
+            if run.record.shape != data.shape:
+                raise BadInput(f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}")
+        with typed():
+            chosen = {"corruptions": tuple(options.corruptions.split(","))} if options.corruptions else {}
+            protocol = Protocol(min(options.pictures, len(data.test)), options.noise_seeds, **chosen)
+        lab = Lab(store, runs, protocol, options.classical, options.search)
+        for step in lab.measure(data):
+            options.work.progress(step.fraction, step.text)
+            say(f"{step.fraction:.0%}  {step.text}")
+    entries, _ = lab.entries(data, store.runs())
+    if options.out:
+        save(options.out, as_csv(entries, protocol, data.shape).encode())
+        print(options.out)
+
+
 def ready(run: Run) -> Autoencoder:
     import torch
 

@@ -1,0 +1,159 @@
+"""The robustness lab: what has been measured of some runs and of doing without them, and measuring what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core import robustness
+from core.comparison import differences
+from core.dataset import Dataset
+from core.families import family
+from core.findings import NOTHING, Entry
+from core.robustness import Measured, Method, Progress, Protocol
+from core.run import Run
+from core.store import Store
+
+CLASSICAL = {"nl-means": "NL-means", "tv": "Total variation", "wavelet": "Wavelet, BayesShrink"}
+SEARCH = "+search"
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """Runs that see pictures of one shape, beside what does without a model, under one protocol.
+
+    With `classical` also the denoisers of scikit-image, with `search` also codes found by descent: both on few pictures.
+    """
+
+    store: Store
+    runs: tuple[Run, ...]
+    protocol: Protocol
+    classical: bool = False
+    search: bool = False
+
+    def baselines(self) -> dict[str, str]:
+        """Titles by key."""
+        sizes = sorted({code_numbers(run) for run in self.runs})
+        linear = {f"pca-{size}": f"PCA, {size} numbers" for size in sizes}
+        return {
+            NOTHING: "Doing nothing",
+            **linear,
+            "median": "Median 3×3",
+            **(CLASSICAL if self.classical else {}),
+        }
+
+    def entries(
+        self, data: Dataset | Mapping[str, Any], kin: Sequence[Run] = ()
+    ) -> tuple[list[Entry], list[str]]:
+        """What has been measured on `data`, and the titles of what has not. `kin` may hold runs with other training seeds."""
+        found: list[Entry] = []
+        missing: list[str] = []
+        for run in self.runs:
+            own = robustness.kept(run, data, self.protocol)
+            if own is None:
+                missing.append(run.title)
+                continue
+            siblings = self.siblings(run, kin, data)
+            found.append(Entry(run.id, title_of(run, self.runs), own, robustness.trained_on(run), siblings))
+            if self.search:
+                searched = robustness.kept_baseline(
+                    self.store.root, self.search_key(run), data, self.protocol
+                )
+                title = f"{title_of(run, self.runs)}, codes searched"
+                if searched is None:
+                    missing.append(title)
+                else:
+                    found.append(Entry(run.id + SEARCH, title, searched, robustness.trained_on(run)))
+        for key, title in self.baselines().items():
+            measured = robustness.kept_baseline(self.store.root, key, data, self.protocol)
+            if measured is None:
+                missing.append(title)
+            else:
+                found.append(Entry(key, title, measured, is_model=False))
+        return found, missing
+
+    def siblings(
+        self, run: Run, kin: Sequence[Run], data: Dataset | Mapping[str, Any]
+    ) -> tuple[Measured, ...]:
+        """Of the runs that differ from this one in their training seed alone, this one among them; one for each seed."""
+        by_seed: dict[int, Measured] = {}
+        for other in sorted(
+            {one.id: one for one in (*kin, run)}.values(), key=lambda one: one.record.created
+        ):
+            if set(differences([run.record, other.record])) <= {"seed"}:
+                own = robustness.kept(other, data, self.protocol)
+                if own is not None:
+                    by_seed[other.record.training_plan().seed] = own
+        return tuple(by_seed.values())
+
+    def search_key(self, run: Run) -> str:
+        return f"{run.id}-{run.weights_hash()}{SEARCH}"
+
+    def measure(self, data: Dataset) -> Iterator[Progress]:
+        """Measure what is missing and keep it. Raises StoreError."""
+        methods: list[Method] = []
+        runs = {run.id: run for run in self.runs}
+        for run in self.runs:
+            if robustness.kept(run, data, self.protocol) is None:
+                methods.append(robustness.of_model(run, run.load()))
+            if (
+                self.search
+                and robustness.kept_baseline(self.store.root, self.search_key(run), data, self.protocol)
+                is None
+            ):
+                methods.append(robustness.searching(run, run.load()))
+        wanted = [
+            key
+            for key in self.baselines()
+            if robustness.kept_baseline(self.store.root, key, data, self.protocol) is None
+        ]
+        if wanted:
+            yield Progress(0.0, "Preparing what does without a model")
+        methods += [method for key in wanted for method in baseline(key, data)]
+        if not methods:
+            return
+        for step in robustness.measure(methods, data, self.protocol):
+            if isinstance(step, Progress):
+                yield step
+                continue
+            for key, measured in step.items():
+                if key in runs:
+                    robustness.keep(runs[key], data, self.protocol, measured)
+                else:
+                    kept_as = self.search_key(runs[key.removesuffix(SEARCH)]) if key.endswith(SEARCH) else key
+                    robustness.keep_baseline(self.store.root, kept_as, data, self.protocol, measured)
+
+
+def baseline(key: str, data: Dataset) -> list[Method]:
+    if key == NOTHING:
+        return [robustness.nothing()]
+    if key == "median":
+        return [robustness.median()]
+    if key.startswith("pca-"):
+        return [robustness.linear(data, int(key.removeprefix("pca-")))]
+    return [method for method in robustness.classical() if method.key == key]
+
+
+def code_numbers(run: Run) -> int:
+    """How many numbers a code keeps of a picture."""
+    record = run.record
+    return family(record.family)(record.settings(), record.shape).code_numbers()
+
+
+def title_of(run: Run, among: Iterable[Run]) -> str:
+    """The family's title; with the run's own where the family has several, or the run a name."""
+    title = family(run.record.family).title
+    kin = [other for other in among if other.record.family == run.record.family]
+    return title if len(kin) == 1 and not run.record.name else f"{title} · {run.title}"
+
+
+def commands(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> str:
+    """The command line that makes the table."""
+    flags = [f"--pictures {protocol.pictures}", f"--noise-seeds {protocol.seeds}"]
+    if protocol.corruptions != Protocol().corruptions:
+        flags.append(f"--corruptions {','.join(protocol.corruptions)}")
+    flags += ["--classical"] * classical + ["--search"] * search
+    return (
+        f"python -m core robustness {' '.join(run.id for run in runs)} {' '.join(flags)} --out robustness.csv"
+    )

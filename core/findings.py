@@ -137,7 +137,7 @@ class Entry:
     measured: Measured
     trained_on: tuple[str, ...] = ()
     siblings: tuple[Measured, ...] = ()
-    is_model: bool = True
+    family: str = ""  # its key; empty for what does without a model
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +206,7 @@ def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str
         said.append(f"It {verb} {found.second.title}: {apart}, picture by picture.")
     if corruption in best.trained_on and level:
         said.append("It was trained on this damage.")
-    if best.is_model:
+    if best.family:
         said.append(
             f"Over {found.family.n} training seeds of it: {shown(found.family)}{unit}."
             if found.family is not None

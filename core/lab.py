@@ -52,10 +52,11 @@ class Lab:
         for run in self.runs:
             own = robustness.kept(run, data, self.protocol)
             if own is None:
-                missing.append(run.title)
+                missing.append(title_of(run, self.runs))
                 continue
             siblings = self.siblings(run, kin, data)
-            found.append(Entry(run.id, title_of(run, self.runs), own, robustness.trained_on(run), siblings))
+            kind, trained_on = run.record.family, robustness.trained_on(run)
+            found.append(Entry(run.id, title_of(run, self.runs), own, trained_on, siblings, kind))
             if self.search:
                 searched = robustness.kept_baseline(
                     self.store.root, self.search_key(run), data, self.protocol
@@ -64,13 +65,13 @@ class Lab:
                 if searched is None:
                     missing.append(title)
                 else:
-                    found.append(Entry(run.id + SEARCH, title, searched, robustness.trained_on(run)))
+                    found.append(Entry(run.id + SEARCH, title, searched, trained_on, family=kind))
         for key, title in self.baselines().items():
             measured = robustness.kept_baseline(self.store.root, key, data, self.protocol)
             if measured is None:
                 missing.append(title)
             else:
-                found.append(Entry(key, title, measured, is_model=False))
+                found.append(Entry(key, title, measured))
         return found, missing
 
     def siblings(
@@ -148,7 +149,7 @@ def title_of(run: Run, among: Iterable[Run]) -> str:
     return title if len(kin) == 1 and not run.record.name else f"{title} · {run.title}"
 
 
-def commands(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> str:
+def command(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> str:
     """The command line that makes the table."""
     flags = [f"--pictures {protocol.pictures}", f"--noise-seeds {protocol.seeds}"]
     if protocol.corruptions != Protocol().corruptions:

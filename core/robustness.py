@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -264,25 +264,40 @@ class Progress:
 def measure(
     methods: Sequence[Method], data: Dataset, protocol: Protocol, batch: int = BATCH
 ) -> Iterator[Progress | dict[str, Measured]]:
-    """Yield how far it is after every damage, and at the end what was measured, by the keys of the methods."""
+    """Yield how far it is before every damage, and at the end what was measured, by the keys of the methods."""
     chosen = protocol.subset(data.test)
     x = as_floats(data.test.images[chosen])
     labels = None if data.test.labels is None else data.test.labels[chosen]
     sinks = []
-    for place, method in enumerate(methods):
-        yield Progress(0.0, f"Preparing {method.title}, {place + 1} of {len(methods)}")
-        sinks.append(Sink(method, x, labels, data, protocol, batch))
+    for place, method in enumerate(methods, 1):
+        yield Progress(0.0, f"Preparing {method.title}, {place} of {len(methods)}")
+        probe = Probe.of(method.codes, data) if method.codes else None
+        sinks.append(Sink(method, x, labels, probe, protocol, batch))
+    yield from ordeal(sinks, x, chosen.tolist(), protocol)
+
+
+def measure_pictures(
+    methods: Sequence[Method], x: Tensor, protocol: Protocol
+) -> Iterator[Progress | dict[str, Measured]]:
+    """The same of any pictures x (n,C,H,W) in [0,1], which belong to no data: without drift and probe."""
+    sinks = [Sink(replace(method, codes=None), x, None, None, protocol, BATCH) for method in methods]
+    yield from ordeal(sinks, x, list(range(len(x))), protocol)
+
+
+def ordeal(
+    sinks: Sequence[Sink], x: Tensor, names: Sequence[int], protocol: Protocol
+) -> Iterator[Progress | dict[str, Measured]]:
+    """Every damage once, for all. A picture's noise depends on its name."""
     total = len(protocol.corruptions) * len(LEVELS) * protocol.seeds
     done = 0
     for kind, name in enumerate(protocol.corruptions):
-        scale = scale_for(name, data.shape)
+        _, channels, height, width = x.shape
+        scale = scale_for(name, (channels, height, width))
         for seed in range(protocol.seeds):
             for level in LEVELS:
-                yield Progress(
-                    done / total,
-                    f"{BY_NAME[name].title}, level {level}, noise {seed + 1} of {protocol.seeds}",
-                )
-                rngs = [noise(name, seed, int(index)) for index in chosen]
+                told = f"{BY_NAME[name].title}, level {level}, noise {seed + 1} of {protocol.seeds}"
+                yield Progress(done / total, told)
+                rngs = [noise(name, seed, picture) for picture in names]
                 damaged = corrupt(x, name, severity(name, level, scale), rngs)
                 for sink in sinks:
                     sink.add(damaged, kind, level)
@@ -290,9 +305,9 @@ def measure(
     yield {sink.method.key: sink.measured() for sink in sinks}
 
 
-def noise(name: str, seed: int, index: int) -> torch.Generator:
-    """The randomness of one picture of the test set."""
-    digest = hashlib.blake2b(f"{name}/{seed}/{index}".encode(), digest_size=7).digest()
+def noise(name: str, seed: int, picture: int) -> torch.Generator:
+    """The randomness of one picture, by its place in the test set."""
+    digest = hashlib.blake2b(f"{name}/{seed}/{picture}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest))
 
 
@@ -304,14 +319,13 @@ class Sink:
         method: Method,
         x: Tensor,
         labels: np.ndarray | None,
-        data: Dataset,
+        probe: Probe | None,
         protocol: Protocol,
         batch: int,
     ) -> None:
-        self.method, self.batch, self.seeds = method, batch, protocol.seeds
+        self.method, self.probe, self.batch, self.seeds = method, probe, batch, protocol.seeds
         most = min(len(x), method.most or len(x))
         self.x, self.labels = x[:most], None if labels is None else labels[:most]
-        self.probe = Probe.of(method.codes, data) if method.codes else None
         self.clean = self.spread = None
         if method.codes:
             with torch.inference_mode():
@@ -319,11 +333,13 @@ class Sink:
             centred = self.clean - self.clean.mean(0)
             self.spread = centred.square().sum(1).mean().sqrt().clamp_min(1e-12)
         shape = (len(protocol.corruptions), 1 + len(LEVELS), most)
-        names = ["mse"]
-        names += ["ssim"] if min(x.shape[2:]) >= SMALLEST_FOR_SSIM else []
-        names += ["drift"] if method.codes else []
-        names += ["probe"] if self.probe else []
-        self.sums = {name: torch.zeros(shape, dtype=torch.double) for name in names}
+        there = {
+            "mse": True,
+            "ssim": min(x.shape[2:]) >= SMALLEST_FOR_SSIM,
+            "drift": self.clean is not None,
+            "probe": probe is not None,
+        }
+        self.sums = {name: torch.zeros(shape, dtype=torch.double) for name, wanted in there.items() if wanted}
         self.add(self.x, slice(None), 0)
         for sums in self.sums.values():
             sums[:, 0] *= self.seeds  # undamaged, every seed is the same
@@ -345,8 +361,9 @@ class Sink:
 
     def measured(self) -> Measured:
         """As exact as it can be kept, so that a number is the same when it is read again."""
+        kept = Measured.KEPT
         return Measured(
-            **{name: (sums / self.seeds).to(Measured.KEPT[name]).float() for name, sums in self.sums.items()}
+            **{name: (sums / self.seeds).to(kept[name]).float() for name, sums in self.sums.items()}
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -59,6 +59,34 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
             group.key,
         ),
     )
+
+
+def choose(group: Group) -> list[str]:
+    """Draw the choice: one run of each family within reach, the others in a list; the ids of what was chosen."""
+    within_reach = group.proposed
+    others = [run for run in group.runs if run not in within_reach]
+    titles = {run.id: label(run, group) for run in others}
+    titles |= {run.id: label(run, replace(group, runs=within_reach)) for run in within_reach}
+    chosen = st.pills(
+        "Variants",
+        [run.id for run in within_reach],
+        selection_mode="multi",
+        default=[run.id for run in within_reach],
+        format_func=titles.get,
+        key=f"runs-{group.key}",
+        bind="query-params",
+        wrap=True,
+    )
+    if others:
+        chosen += st.multiselect(
+            "Further runs",
+            [run.id for run in others],
+            format_func=titles.get,
+            placeholder=f"{len(others)} more: other seeds, sizes and settings",
+            key=f"more-{group.key}",
+            bind="query-params",
+        )
+    return chosen
 
 
 def label(run: Run, group: Group) -> str:

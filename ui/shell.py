@@ -63,6 +63,13 @@ MENU: dict[str, tuple[Entry, ...]] = {
             "Put your own pictures through every trained model at once and see what each of them keeps.",
         ),
         Entry(
+            "explore/robustness.py",
+            "robustness",
+            "Robustness",
+            ":material/storm:",
+            "Damage pictures step by step and see which variant still gives them back, with intervals.",
+        ),
+        Entry(
             "explore/vae.py",
             "vae",
             "Inside the VAE",

@@ -47,7 +47,7 @@ def main() -> None:
             bind="query-params",
         )
         group = by_key[key]
-        chosen = variants_of(group)
+        chosen = runs.choose(group)
     with left:
         dataset = group.runs[0].record.dataset["name"]
         pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_colour_group(groups))
@@ -61,34 +61,6 @@ def main() -> None:
     variants = loaded([run for run in group.runs if run.id in chosen])
     if variants:
         show(pictures, variants, group)
-
-
-def variants_of(group: runs.Group) -> list[str]:
-    """Draw the choice: one run of each family within reach, the others in a list; the ids of what was chosen."""
-    within_reach = group.proposed
-    others = [run for run in group.runs if run not in within_reach]
-    titles = {run.id: runs.label(run, group) for run in others}
-    titles |= {run.id: runs.label(run, replace(group, runs=within_reach)) for run in within_reach}
-    chosen = st.pills(
-        "Variants",
-        [run.id for run in within_reach],
-        selection_mode="multi",
-        default=[run.id for run in within_reach],
-        format_func=titles.get,
-        key=f"runs-{group.key}",
-        bind="query-params",
-        wrap=True,
-    )
-    if others:
-        chosen += st.multiselect(
-            "Further runs",
-            [run.id for run in others],
-            format_func=titles.get,
-            placeholder=f"{len(others)} more: other seeds, sizes and settings",
-            key=f"more-{group.key}",
-            bind="query-params",
-        )
-    return chosen
 
 
 def open_colour_group(groups: list[runs.Group]) -> None:

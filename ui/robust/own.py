@@ -1,0 +1,71 @@
+"""The visitor's own pictures under the same damage: few, so the intervals are wide, and said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+import torch
+
+from core.corruption import BY_NAME
+from core.findings import METRICS, NOTHING, Entry
+from core.pictures import as_floats
+from core.robustness import Measured, Progress, Protocol, measure_pictures, median, nothing, of_model
+from ui import work
+from ui.inputs import Input
+from ui.inside.subject import CONFIG
+from ui.robust.live import Models
+from ui.robust.results import curves
+
+SEEDS = 3
+
+
+@st.fragment
+def show(pictures: Sequence[Input], models: Models, corruption: str) -> None:
+    """Curves over the pictures above, measured when asked for: at once, in the server."""
+    with st.expander(
+        f"The {len(pictures)} pictures chosen above, measured"
+        if len(pictures) > 1
+        else "The picture chosen above, measured",
+        icon=":material/upload:",
+    ):
+        st.markdown(
+            f"{BY_NAME[corruption].title} at all levels, with {SEEDS} noise seeds, on your choice of pictures instead "
+            f"of the test pictures."
+        )
+        if not st.toggle("Measure them", key="own"):
+            return
+        x = torch.stack([as_floats(one.pixels) for one in pictures])
+        entries = measured(x, models, corruption)
+        key = st.segmented_control(
+            "Number",
+            ("psnr", "ssim", "mse"),
+            default="psnr",
+            required=True,
+            format_func=lambda one: METRICS[one].title,
+            key="own number",
+        )
+        st.plotly_chart(curves(entries, METRICS[key], 0, corruption), key="own curves", config=CONFIG)
+        one = len(pictures) == 1
+        st.caption(
+            "One picture has no interval."
+            if one
+            else f"Bands hold 95 % over {len(pictures)} pictures: few, so they are wide."
+        )
+
+
+def measured(x: torch.Tensor, models: Models, corruption: str) -> list[Entry]:
+    protocol = Protocol(len(x), SEEDS, (corruption,))
+    methods = [of_model(run, model) for run, model in models.values()] + [nothing(), median()]
+    titles = {run.id: (title, run.record.family) for title, (run, _) in models.items()}
+    kept = st.session_state.get("own measured")
+    key = (corruption, tuple(titles), hash(x.numpy().tobytes()))
+    if kept is None or kept[0] != key:
+        with work.alone():
+            *_, found = work.steps(measure_pictures(methods, x, protocol), 5 * SEEDS + 1, "Measuring…")
+        kept = key, found
+        st.session_state["own measured"] = kept
+    found: dict[str, Measured] | Progress = kept[1]
+    assert isinstance(found, dict)
+    named = titles | {NOTHING: ("Doing nothing", ""), "median": ("Median 3×3", "")}
+    return [Entry(one, named[one][0], found[one], family=named[one][1]) for one in found]

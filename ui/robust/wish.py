@@ -1,0 +1,94 @@
+"""What a visitor wants to have measured, and what has been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core.findings import Entry
+from core.lab import Lab
+from core.robustness import Protocol
+from core.store import Run, Store
+from ui.runs import Group
+
+PICTURES = (100, 300, 1_000, 3_000, 10_000)
+SEEDS = (1, 3, 5, 10)
+USUAL = Protocol()
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """Runs, and how they are to be measured."""
+
+    group: Group
+    runs: tuple[Run, ...]
+    protocol: Protocol
+    classical: bool
+    search: bool
+
+    @property
+    def lab(self) -> Lab:
+        return Lab(Store(), self.runs, self.protocol, self.classical, self.search)
+
+    def entries(self) -> tuple[list[Entry], list[str]]:
+        """What has been measured, and the titles of what has not."""
+        ids = tuple(run.id for run in self.runs)
+        kin = tuple(run.id for run in self.group.runs)
+        stamp = self.stamp()
+        return _entries(str(Store().root), ids, kin, self.protocol, self.classical, self.search, stamp)
+
+    def stamp(self) -> tuple[int, ...]:
+        """Changes when something was measured or trained anew."""
+        root = Store().root
+        places = [root / ".baselines", *(run.weights_file for run in self.group.runs)]
+        places += [run.folder / place for run in self.group.runs for place in ("cache", "shipped")]
+        return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
+
+
+def ask(group: Group, runs: Sequence[Run]) -> Wish:
+    """Draw how it is to be measured, folded: most visitors never need it."""
+    known = runs[0].record.metrics.get("test", {}).get("n")
+    there = known if isinstance(known, int) and known > 0 else USUAL.pictures
+    sizes = [size for size in PICTURES if size < there] + [min(there, PICTURES[-1])]
+    with st.expander("How it is measured", icon=":material/science:"):
+        st.markdown(
+            "Test pictures are damaged at five published levels, each picture with noise of its own for every noise "
+            "seed, the same for "
+            "all methods. What comes back is compared with the **clean** picture. Intervals hold 95 % and treat "
+            "pictures as the units; "
+            "who is better is decided by paired differences."
+        )
+        cells = st.columns([1, 1, 1.4, 1.4], vertical_alignment="bottom")
+        usual = min(there, USUAL.pictures)
+        pictures = cells[0].selectbox(
+            "Test pictures", sizes, sizes.index(usual), format_func="{:,}".format, key=f"pictures-{group.key}"
+        )
+        seeds = cells[1].selectbox("Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds")
+        classical = cells[2].toggle(
+            "Classical denoisers", value=False, key="classical", bind="query-params",
+            help="NL-means, total variation and wavelets of scikit-image, on 100 pictures: they are slow.",
+        )  # fmt: skip
+        search = cells[3].toggle(
+            "Codes by search", value=False, key="search", bind="query-params",
+            help="Beside each encoder's code the best that a descent finds: inversion, for the GAN above all. On 100 pictures.",
+        )  # fmt: skip
+    return Wish(group, tuple(runs), Protocol(int(pictures), int(seeds)), bool(classical), bool(search))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading what was measured…")
+def _entries(
+    root: str,
+    ids: tuple[str, ...],
+    kin: tuple[str, ...],
+    protocol: Protocol,
+    classical: bool,
+    search: bool,
+    stamp: tuple[int, ...],
+) -> tuple[list[Entry], list[str]]:
+    store = Store(Path(root))
+    runs = tuple(store.run(id) for id in ids)
+    lab = Lab(store, runs, protocol, classical, search)
+    return lab.entries(runs[0].record.dataset, [store.run(id) for id in kin])

@@ -13,6 +13,7 @@ paired, and neither batches nor order change a number.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,26 +140,35 @@ def classical() -> list[Method]:
     """Denoisers of scikit-image with the noise estimated from the picture, on few pictures."""
     from skimage import restoration
 
-    def sigma(pixels: np.ndarray) -> float:
-        return float(np.mean(restoration.estimate_sigma(pixels, channel_axis=0)))
+    def sigma(pixels: np.ndarray, axis: int | None) -> float:
+        """A picture in which no wavelet stirs has none to estimate."""
+        found = restoration.estimate_sigma(pixels, average_sigmas=True, channel_axis=axis)
+        return max(1e-6, float(np.nan_to_num(found)))
 
-    def means(pixels: np.ndarray) -> np.ndarray:
-        s = sigma(pixels)
-        return np.asarray(restoration.denoise_nl_means(pixels, 5, 6, h=0.8 * s, sigma=s, channel_axis=0))
+    def means(pixels: np.ndarray, axis: int | None) -> Any:
+        s = sigma(pixels, axis)
+        return restoration.denoise_nl_means(pixels, 5, 6, h=0.8 * s, sigma=s, channel_axis=axis)
 
-    def variation(pixels: np.ndarray) -> np.ndarray:
-        return np.asarray(restoration.denoise_tv_chambolle(pixels, weight=max(sigma(pixels), 1e-3), channel_axis=0))  # fmt: skip
+    def variation(pixels: np.ndarray, axis: int | None) -> Any:
+        return restoration.denoise_tv_chambolle(pixels, sigma(pixels, axis), channel_axis=axis)
 
-    def wavelet(pixels: np.ndarray) -> np.ndarray:
-        return np.asarray(
-            restoration.denoise_wavelet(pixels, channel_axis=0, method="BayesShrink", rescale_sigma=True)
+    def wavelet(pixels: np.ndarray, axis: int | None) -> Any:
+        return restoration.denoise_wavelet(
+            pixels, channel_axis=axis, method="BayesShrink", rescale_sigma=True
         )
 
-    def each(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensor], tuple[Tensor, None]]:
+    def alone(change: Callable[[np.ndarray, int | None], Any], pixels: np.ndarray) -> np.ndarray:
+        """One picture (C,H,W). A single channel goes without its axis, which not all of them understand."""
+        changed = change(pixels[0], None) if len(pixels) == 1 else change(pixels, 0)
+        return np.asarray(changed).reshape(pixels.shape)
+
+    def each(change: Callable[[np.ndarray, int | None], Any]) -> Callable[[Tensor], tuple[Tensor, None]]:
         def rebuild(x: Tensor) -> tuple[Tensor, None]:
-            with np.errstate(all="ignore"):  # flat pictures have no noise to estimate
-                changed = [np.nan_to_num(change(one)) for one in x.double().numpy()]
-            return torch.tensor(np.array(changed)).clamp(0, 1).to(x), None
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore", RuntimeWarning)  # of flat pictures, see `sigma`
+                changed = [alone(change, one) for one in x.double().numpy()]
+            found = torch.tensor(np.array(changed)).to(x)
+            return torch.where(found.isfinite(), found, x).clamp(0, 1), None
 
         return rebuild
 

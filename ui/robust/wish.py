@@ -64,9 +64,16 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
         cells = st.columns([1, 1, 1.4, 1.4], vertical_alignment="bottom")
         usual = min(there, USUAL.pictures)
         pictures = cells[0].selectbox(
-            "Test pictures", sizes, sizes.index(usual), format_func="{:,}".format, key=f"pictures-{group.key}"
+            "Test pictures",
+            sizes,
+            sizes.index(usual),
+            format_func="{:,}".format,
+            key=f"pictures-{group.key}",
+            bind="query-params",
         )
-        seeds = cells[1].selectbox("Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds")
+        seeds = cells[1].selectbox(
+            "Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds", bind="query-params"
+        )
         classical = cells[2].toggle(
             "Classical denoisers", value=False, key="classical", bind="query-params",
             help="NL-means, total variation and wavelets of scikit-image, on 100 pictures: they are slow.",

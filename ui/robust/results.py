@@ -57,6 +57,9 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
         st.caption(f"None of these has a {metric.title.lower()}.")
         return
     st.markdown(sentence(told, metric, corruption, level))
+    undamaged = finding([said(entry) for entry in entries], metric, place, 0)
+    if level and undamaged is not None and undamaged.best.key == NOTHING:
+        st.caption(sentence(undamaged, metric, corruption, 0))
     st.plotly_chart(
         curves(entries, metric, place, corruption),
         key=f"curves-{corruption}-{key}",
@@ -251,6 +254,7 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        height=36 * (len(rows) + 1) + 2,
         column_config={"Error, % of doing nothing": percent, "± (95 %)": percent},
     )
     out = ", ".join(BY_NAME[name].title for name in wish.protocol.corruptions if fair and name in learnt)

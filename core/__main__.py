@@ -15,7 +15,7 @@ from core.verbs.console import BadInput, say
 from core.verbs.keeping import export, receive, stop
 from core.verbs.listing import datasets, families, jobs, runs, show
 from core.verbs.training import EPOCHS, estimate, fetch, train
-from core.verbs.using import codes, evaluate, reconstruct, robustness, sample
+from core.verbs.using import codes, evaluate, lay_out, reconstruct, robustness, sample
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -110,6 +110,19 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--split", default="test", choices=("train", "validation", "test"))
     one.add_argument("--out", required=True, type=Path, metavar="FILE.npz")
 
+    one = verb(
+        lay_out,
+        "Lay a run's codes out on a map, by UMAP where they are longer than two.",
+        name="map",
+        job=True,
+    )
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--dataset", metavar="D", help="default: the one the run was trained on")
+    one.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of UMAP; default: 0")
+    one.add_argument(
+        "--out", type=Path, metavar="FILE.npz", help="arrays xy (N,2), labels (N,), and the quality"
+    )
     one = verb(robustness, "Damage test pictures and measure what runs give back.", job=True)
     one.add_argument("run", nargs="+", metavar="RUN")
     one.add_argument("--dataset", metavar="D", help="default: the one the first run was trained on")

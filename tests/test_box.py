@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from core import examples
+from core import elbo, examples
 from core.families import FAMILIES
 from core.glance import Glance, finished
+from core.lab import Lab
 from core.pictures import as_bytes, as_floats
+from core.robustness import Protocol
 from core.store import Run, Store
 from tests.serving import ROOT
+from ui.inside.ladder import ladders
 
 BOX = ROOT / "models_store"
 SHIPPED = [run.id for run in finished(BOX) if (run.folder / "shipped").is_dir()]
@@ -29,11 +32,35 @@ def run(request: pytest.FixtureRequest) -> Run:
 
 @pytest.mark.parametrize("dataset", ["digits", "mnist"])
 def test_all_families_are_there_with_one_budget_and_one_backbone(dataset: str) -> None:
-    runs = [Store(BOX).run(id) for id in SHIPPED if id.startswith(f"{dataset}-")]
+    runs = [
+        run for id in SHIPPED if id.startswith(f"{dataset}-") and not (run := Store(BOX).run(id)).record.name
+    ]
     assert {run.record.family for run in runs} == {family.key for family in FAMILIES}
     assert len({(run.record.plan["epochs"], run.record.plan["batch_size"]) for run in runs}) == 1
     assert len({(run.record.config["net"], run.record.config["width"]) for run in runs}) == 1
     assert {run.load().code_numbers() for run in runs} == {32}
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist"])
+def test_ladders_differ_in_beta_alone_and_are_small(dataset: str) -> None:
+    for numbers in (2, 16):
+        (ladder,) = ladders(
+            [Store(BOX).run(id) for id in SHIPPED if id.startswith(f"{dataset}-vae-{numbers}-")]
+        )
+        assert ladder.betas == [0.0, 0.5, 1.0, 4.0, 10.0]
+        for run in ladder.rungs:
+            survey = elbo.kept(run)
+            assert survey is not None and len(survey.kl) == run.record.metrics["test"]["n"]
+            assert run.load().config.latent_dim == numbers
+            assert sum(file.stat().st_size for file in run.folder.rglob("*") if file.is_file()) < 2 * 2**20
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist", "fashion-mnist"])
+def test_the_robustness_of_the_six_is_there(dataset: str) -> None:
+    runs = tuple(Store(BOX).run(f"{dataset}-{family.key}") for family in FAMILIES)
+    protocol = Protocol(min(1_000, runs[0].record.metrics["test"]["n"]), 3)
+    entries, missing = Lab(Store(BOX), runs, protocol, classical=True).entries(runs[0].record.dataset)
+    assert missing == [] and len(entries) == 6 + 3 + 3
 
 
 def test_a_run_is_complete_and_small(run: Run) -> None:

@@ -16,6 +16,8 @@ STYLE = """<style>
 .bn .row { display: grid; gap: 3px; margin-bottom: 3px; }
 .bn .sum { font-size: 1.15rem; margin: 0.2rem 0 0.4rem; }
 .bn .share { display: flex; height: 0.7rem; border-radius: 3px; overflow: hidden; margin: 0.2rem 0 0.3rem; }
+.bn .glance { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }
+.bn img.smooth { image-rendering: auto; }
 .bn .captioned { gap: 0.7rem; }
 .bn small { opacity: 0.72; font-size: 0.8rem; line-height: 1.35; display: block; }
 .bn .scroll { overflow-x: auto; padding-bottom: 0.4rem; }

@@ -63,6 +63,13 @@ MENU: dict[str, tuple[Entry, ...]] = {
             "Put your own pictures through every trained model at once and see what each of them keeps.",
         ),
         Entry(
+            "explore/latent.py",
+            "latent",
+            "Latent space",
+            ":material/scatter_plot:",
+            "A map of all test pictures by their codes: walk it, ask who is near, add your own.",
+        ),
+        Entry(
             "explore/robustness.py",
             "robustness",
             "Robustness",

@@ -6,7 +6,7 @@ import argparse
 import io
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.verbs.console import BadInput, json_line, read_file, save, save_picture, say, terms
 
@@ -86,6 +86,42 @@ def codes(options: argparse.Namespace) -> None:
     np.savez_compressed(archive, codes=found.codes.numpy(), labels=labels)
     save(options.out, archive.getvalue())
     print(options.out)
+
+
+def lay_out(options: argparse.Namespace) -> None:
+    """Codes of test pictures on a plane; those of the run's own data are kept beside it for the page."""
+    import numpy as np
+
+    from core import evaluation, latent
+    from core.jobs import ANALYSIS
+    from core.store import Store
+
+    run = Store(options.store).run(options.run)
+    own = not options.dataset and options.split == "test"
+    with options.work.lane(ANALYSIS):
+        codes = run.codes() if own else None
+        if codes is None:
+            options.work.progress(0.0, "Coding pictures")
+            codes = evaluation.codes(ready(run), fitting(run, options.dataset).split(options.split))
+        whole, codes = len(codes.codes), latent.sampled(codes)
+        if len(codes.codes) < whole:
+            say(f"{len(codes.codes):,} of {whole:,} codes are on the map")
+        plain = latent.at_once(codes)
+        found = [latent.Map(plain.kind, codes, plain.places, latent.quality(codes, plain.places))]
+        if codes.codes.shape[1] > 2 and len(codes.codes) > latent.FEWEST:
+            found.append(latent.umap(codes, options.seed, options.work.progress))
+        if own:
+            latent.keep(run, *found)
+    best = found[-1]
+    numbers = dict(vars(best.quality))
+    if options.out:
+        known = np.full(len(codes.codes), -1) if codes.labels is None else codes.labels.numpy()
+        arrays: dict[str, Any] = {"xy": best.places.numpy(), "labels": known}
+        arrays |= {name: np.array(np.nan if value is None else value) for name, value in numbers.items()}
+        archive = io.BytesIO()
+        np.savez_compressed(archive, **arrays)
+        save(options.out, archive.getvalue())
+    print(json_line({"kind": best.kind, **numbers}))
 
 
 def robustness(options: argparse.Namespace) -> None:

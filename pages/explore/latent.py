@@ -1,0 +1,161 @@
+"""Latent space: a map of codes that one can walk, question and add to."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data import BY_NAME
+from core.files import StoreError
+from core.jobs import ANALYSIS, Jobs
+from core.store import Run, Store
+from ui import inputs, runs, shell
+from ui.datasets import follow_download
+from ui.latent import chosen, glance, here, units, walk
+from ui.latent.ground import Ground, ground
+from ui.words import as_written
+
+CHAPTERS = ("Map", "All variants", "Numbers of the code")
+
+
+def main() -> None:
+    st.title("Latent space")
+    st.markdown(
+        "A code is a place. Here are the places of all test pictures: walk among them, ask who is near, and add your own."
+    )
+    try:
+        found = [run for run in Store().list() if isinstance(run, Run)]
+    except StoreError as error:
+        st.error(as_written(str(error)), icon=":material/folder_off:")
+        return
+    groups = {group.key: group for group in runs.groups(found)}
+    if not groups:
+        st.info(
+            "There are no trained models yet. The first takes less than a minute.",
+            icon=":material/model_training:",
+        )
+        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+        return
+    cells = st.columns([1.4, 1.4, 2.2], gap="medium", vertical_alignment="bottom")
+    key = cells[0].selectbox(
+        "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
+    )  # fmt: skip
+    group = groups[key]
+    run = pick(group, cells[1])
+    chapter = cells[2].segmented_control(
+        "Show", CHAPTERS, default=CHAPTERS[0], required=True, key="chapter", bind="query-params"
+    )
+    if chapter == CHAPTERS[1]:
+        glance.show(group.proposed)
+        return
+    place = ground(run)
+    if place is None:
+        offer_codes(run)
+        return
+    try:
+        model = runs.model(run)
+    except StoreError as error:
+        st.warning(as_written(str(error)), icon=":material/broken_image:")
+        return
+    if chapter == CHAPTERS[2]:
+        units.show(place, model)
+        return
+    the_map(run, group, place)
+
+
+def pick(group: runs.Group, cell: object) -> Run:
+    """The run that the address names, else the first that is proposed."""
+    by_id = {run.id: run for run in group.runs}
+    asked = st.query_params.get("run")
+    start = list(by_id).index(asked) if asked in by_id else list(by_id).index(group.proposed[0].id)
+    id = cell.selectbox(  # type: ignore[attr-defined]
+        "Variant", list(by_id), start, format_func=lambda one: runs.label(by_id[one], group), key=f"variant-{group.key}",
+        on_change=into_the_address, args=[group.key],
+    )  # fmt: skip
+    return by_id[id]
+
+
+def into_the_address(key: str) -> None:
+    st.query_params["run"] = st.session_state[f"variant-{key}"]
+
+
+def the_map(run: Run, group: runs.Group, place: Ground) -> None:
+    model = runs.model(run)
+    cells = st.columns([2, 2, 2], gap="medium", vertical_alignment="bottom")
+    with cells[0]:
+        kind = walk.pick_kind(place)
+    with cells[1]:
+        other = walk.pick_beside(run, group)
+    beside = ground(other) if other else None
+    if beside is not None and len(beside.codes.codes) != len(place.codes.codes):
+        st.caption("The other variant coded other pictures, so the two cannot be linked.")
+        beside = None
+    with cells[2]:
+        colour = walk.pick_colour(place, beside)
+    with st.expander("Where am I? Put your own pictures on the map", icon=":material/my_location:"):
+        mine = (
+            inputs.pick(run.record.shape, run.record.dataset["name"], arrived=lambda: None)
+            if st.toggle("Show them", key="mine", bind="query-params")
+            else []
+        )
+    codes = here.codes_of(mine, model) if mine else None
+    answer = walk.show(place, beside, kind, colour, codes)
+    st.caption(
+        "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for neighbours. "
+        "Where no picture is, "
+        "the decoder shows what it makes of the place."
+    )
+    offer_map(run, place)
+    if mine and codes is not None:
+        here.show(place, model, mine, codes)
+    if answer.picked is not None and answer.picked < len(place.codes.codes):
+        chosen.neighbours(place, model, answer.picked)
+    if answer.lasso is not None:
+        on, corners = answer.lasso
+        drawn_on = beside if on == 1 and beside is not None else place
+        shown = kind if kind in drawn_on.maps else next(iter(drawn_on.maps))
+        chosen.group(place, model, chosen.within(drawn_on, shown, corners))
+
+
+# --- what is missing --------------------------------------------------------------------------------------------
+
+
+def offer_codes(run: Run) -> None:
+    name = run.record.dataset["name"]
+    where = BY_NAME[name].title if name in BY_NAME else name
+    st.info(
+        f"The codes of test pictures are not known for this run: it was stopped, or trained elsewhere. `python -m core "
+        f"evaluate {run.id} --keep` "
+        f"computes them, with {as_written(where)} at hand.",
+        icon=":material/scatter_plot:",
+    )
+
+
+def offer_map(run: Run, place: Ground) -> None:
+    """A UMAP is made by a job; until then principal axes serve."""
+    if "umap" in place.maps or place.codes.codes.shape[1] <= 2:
+        return
+    try:
+        same = [job for job in Jobs().all() if job.arguments[:2] == ("map", run.id)]
+    except StoreError:
+        return
+    if same and same[-1].active:
+        follow_download(same[-1].id)
+        return
+    if same and same[-1].state in ("failed", "died"):
+        st.warning(
+            as_written(same[-1].message) or "The map broke off. Start it again.", icon=":material/error:"
+        )
+    if st.button(
+        "Make a UMAP",
+        icon=":material/map:",
+        help="A minute or so, in the background: neighbours in code space stay neighbours.",
+    ):
+        try:
+            Jobs().start(["map", run.id], f"Map of {run.title}", lane=ANALYSIS)
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/folder_off:")
+        else:
+            st.rerun()
+
+
+main()

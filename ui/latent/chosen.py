@@ -1,0 +1,190 @@
+"""What was chosen on the map: a picture with its neighbours, or all that a lasso holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from skimage.measure import points_in_poly
+
+from core import latent
+from core.family import Autoencoder
+from core.pictures import png, sheet
+from core.sampling import between
+from ui.components.maps import CLASS_COLOURS
+from ui.html import block, captioned, strip
+from ui.inside.subject import CONFIG, LAYOUT, download
+from ui.latent.ground import Ground, decoded, of_data, pictures
+
+NEIGHBOURS = 12
+SHOWN = 8
+STEPS = 9
+
+
+def marked(place: Ground) -> str:
+    return (
+        ""
+        if of_data(place.run) is not None
+        else " Pictures are decoded from their codes: the data are not on this machine."
+    )
+
+
+def name(place: Ground, index: int) -> str:
+    labels = place.labels
+    return f"picture {index}" if labels is None else f"{place.class_names[labels[index]]} · picture {index}"
+
+
+# --- one picture ------------------------------------------------------------------------------------------------
+
+
+def neighbours(place: Ground, model: Autoencoder, index: int) -> None:
+    st.subheader("The nearest in code space", anchor=False)
+    codes = place.codes.codes
+    found, far = latent.neighbours(codes, codes[index : index + 1], NEIGHBOURS + 1)
+    some = [index, *(one for one in found[0].tolist() if one != index)][: NEIGHBOURS + 1]
+    distance = dict(zip(found[0].tolist(), far[0].tolist(), strict=True))
+    tiles = pictures(place, model, some)
+    words = [name(place, index)] + [f"{name(place, one)} · {distance[one]:.2f}" for one in some[1:]]
+    back = decoded(model, codes[index : index + 1])[0]
+    cells = [(words[0], tiles[0]), ("what comes back", back), *zip(words[1:], tiles[1:], strict=True)]
+    st.html(block(captioned(cells, "6.2rem")))
+    st.caption(
+        f"Numbers are distances between codes. Its reconstruction error is {place.codes.errors[index]:.4f} per "
+        f"pixel.{marked(place)}"
+    )
+
+
+# --- a lasso ----------------------------------------------------------------------------------------------------
+
+
+def within(place: Ground, kind: str, corners: np.ndarray) -> np.ndarray:
+    """The points inside a polygon on a map."""
+    return np.flatnonzero(points_in_poly(place.maps[kind].places.numpy().astype(np.float64), corners))
+
+
+def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
+    """What they have in common, who stands for them, and who does not."""
+    st.subheader(f"What is this? {len(some):,} pictures", anchor=False)
+    if not len(some):
+        st.caption("The lasso holds no picture. Draw it around some.")
+        return
+    codes = place.codes.codes[some]
+    centre = codes.mean(0)
+    far = torch.linalg.vector_norm(codes - centre, dim=1)
+    order = far.argsort().numpy()
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        if place.labels is not None:
+            st.plotly_chart(shares(place, some), key="shares", config=CONFIG)
+        spread = codes.std(0) if len(some) > 1 else torch.zeros(codes.shape[1])
+        apart = (centre - place.codes.codes.mean(0)).abs() / place.codes.codes.std(0).clamp_min(1e-9)
+        telling = apart.argsort(descending=True)[:3].tolist()
+        st.caption(
+            "Most unlike the rest: "
+            + ", ".join(f"z{i + 1} = {centre[i]:.2f} ± {spread[i]:.2f}" for i in telling)
+            + "."
+        )
+    with right:
+        mean = pictures(place, model, some[:2_000].tolist()).mean(0).round().astype(np.uint8)
+        middle = decoded(model, centre[None])[0]
+        st.html(
+            block(captioned([("their mean picture", mean), ("decoded from their mean code", middle)], "8rem"))
+        )
+        rows = {
+            "Most typical": some[order[:SHOWN]],
+            "Most extreme": some[order[::-1][:SHOWN]],
+            "Worst rebuilt": some[np.argsort(-place.codes.errors.numpy()[some])[:SHOWN]],
+        }
+        parts = []
+        for title, chosen in rows.items():
+            tiles = pictures(place, model, chosen.tolist())
+            parts.append(
+                f'<div class="label">{title}</div>'
+                + strip(tiles, [name(place, int(i)) for i in chosen], SHOWN)
+            )
+        st.html(block(*parts))
+        st.caption(f"Typical and extreme by the distance of a code from their mean.{marked(place)}")
+    save(place, model, some)
+    keep_ends(place, model, centre, len(some))
+
+
+def shares(place: Ground, some: np.ndarray) -> go.Figure:
+    labels = place.labels
+    assert labels is not None
+    counts = np.bincount(labels[some], minlength=len(place.class_names))
+    kept = [int(i) for i in np.argsort(-counts) if counts[i]][:12][::-1]
+    figure = go.Figure(
+        go.Bar(
+            x=[100 * counts[i] / len(some) for i in kept],
+            y=[place.class_names[i] for i in kept],
+            orientation="h",
+            marker_color=[CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in kept],
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    )
+    figure.update_layout(height=60 + 26 * len(kept), **LAYOUT)
+    figure.update_xaxes(title=dict(text="share of the lasso, %", standoff=4))
+    figure.update_yaxes(type="category")
+    return figure
+
+
+def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
+    left, right, _ = st.columns([1, 1, 4])
+    with left:
+        download("Table", lambda: table(place, some).to_csv(index=False), "lasso.csv", "text/csv", "table")
+    with right:
+        download(
+            "Pictures",
+            lambda: png(sheet(pictures(place, model, some[:2_500].tolist()))),
+            "lasso.png",
+            "image/png",
+            "photo_library",
+        )
+
+
+def table(place: Ground, some: np.ndarray) -> pd.DataFrame:
+    frame = pd.DataFrame({"picture": latent.chosen(len(place.codes.codes), latent.MOST).numpy()[some]})
+    if place.labels is not None:
+        frame["class"] = [place.class_names[i] for i in place.labels[some]]
+    frame["error"] = place.codes.errors.numpy()[some]
+    codes = place.codes.codes[some]
+    for number in range(min(codes.shape[1], 256)):
+        frame[f"z{number + 1}"] = codes[:, number].numpy()
+    return frame
+
+
+def keep_ends(place: Ground, model: Autoencoder, centre: torch.Tensor, count: int) -> None:
+    """Two lassos make a direction, which the session keeps for other pages."""
+    ends = st.session_state.setdefault("ends", {})
+    if ends.get("run") != place.run.id:
+        ends.clear()
+        ends["run"] = place.run.id
+    left, right, _ = st.columns([1.3, 1.3, 3])
+    for cell, end in ((left, "A"), (right, "B")):
+        known = f" ({ends[end][1]:,})" if end in ends else ""
+        if cell.button(f"Keep as {end}{known}", icon=":material/flag:", key=f"keep-{end}"):
+            ends[end] = centre, count
+            st.rerun()
+    if "A" in ends and "B" in ends:
+        a, b = ends["A"][0], ends["B"][0]
+        st.session_state.setdefault("directions", {})[place.run.id] = (b - a).tolist()
+        film = decoded(model, between(a, b, STEPS))
+        names = [f"from A to B, step {step}" for step in range(1, STEPS + 1)]
+        st.html(
+            block(
+                '<div class="label">From A to B: the mean codes, and the straight line between them</div>',
+                strip(film, names, STEPS),
+            )
+        )
+        rows = pd.DataFrame(
+            {"number": range(1, len(a) + 1), "a": a.tolist(), "b": b.tolist(), "direction": (b - a).tolist()}
+        )
+        download(
+            "Direction",
+            lambda: rows.to_csv(index=False),
+            f"{place.run.id}-direction.csv",
+            "text/csv",
+            "arrow_forward",
+        )

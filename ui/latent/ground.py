@@ -1,0 +1,173 @@
+"""A run's codes, its maps, and the pictures behind them, computed once for all visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+import torch
+from torch import Tensor
+
+from core import latent
+from core.codes import Codes
+from core.data import BY_NAME, DataError, is_local, load
+from core.family import Autoencoder
+from core.latent import Map
+from core.pictures import as_bytes, sheet
+from core.store import Run
+from ui import runs
+from ui.html import data_uri
+from ui.inside.subject import window_of
+
+WIDEST_SHEET = 1_400  # pixels
+MOST_ROWS = 50
+CELLS = 32  # of a decoded map, on either side
+TITLES = {"umap": "UMAP", "pca": "Principal axes", "raw": "The code itself"}
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Codes of test pictures, and the maps there are of them by kind, the best first."""
+
+    run: Run
+    codes: Codes
+    maps: dict[str, Map]
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return self.run.record.dataset.get("class_names", []) if self.codes.labels is not None else []
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        return None if self.codes.labels is None else self.codes.labels.numpy()
+
+    @cached_property
+    def familiarity(self) -> latent.Familiarity:
+        return latent.Familiarity.of(self.codes.codes)
+
+
+def ground(run: Run) -> Ground | None:
+    """None where no codes of test pictures are known."""
+    if not run.weights_file.exists():
+        return None
+    files = [run.folder / place / f"{latent.KEPT_AS}.safetensors" for place in ("cache", "shipped")]
+    stamp = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in (run.weights_file, *files))
+    return _ground(str(run.folder), stamp)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Reading codes…")
+def _ground(folder: str, stamp: tuple[int, ...]) -> Ground | None:
+    run = Run.open(Path(folder))
+    known = run.codes()
+    if known is None or not len(known.codes):
+        return None
+    codes = latent.sampled(known)
+    made = latent.kept(run, codes)
+    plain = latent.at_once(codes)
+    maps = {kind: made[kind] for kind in ("umap", "raw", "pca") if kind in made}
+    return Ground(run, codes, maps if plain.kind in maps else maps | {plain.kind: plain})
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------
+
+
+def of_data(run: Run) -> np.ndarray | None:
+    """The test pictures (N,C,H,W), where they are on this machine and the same."""
+    record = run.record.dataset
+    try:
+        if record["name"] not in BY_NAME or not is_local(record["name"]):
+            return None
+        data = load(record["name"])
+    except DataError:
+        return None
+    return data.test.images if data.fingerprint == record.get("fingerprint") else None
+
+
+def pictures(place: Ground, model: Autoencoder, some: Sequence[int]) -> np.ndarray:
+    """Of these points: (n,C,H,W), those of the data, else decoded from the codes."""
+    images = of_data(place.run)
+    if images is None:
+        return decoded(model, place.codes.codes[list(some)])
+    chosen = latent.chosen(len(images), latent.MOST).numpy()
+    return images[chosen[list(some)]]
+
+
+@torch.inference_mode()
+def decoded(model: Autoencoder, codes: Tensor) -> np.ndarray:
+    if not len(codes):
+        return np.zeros((0, *model.shape), np.uint8)
+    return np.concatenate([as_bytes(model.decode(part)) for part in codes.split(400)])
+
+
+def tiling(run: Run) -> tuple[int, int]:
+    """Columns of a sheet, and pictures on it."""
+    _, height, width = run.record.shape
+    columns = max(1, WIDEST_SHEET // width)
+    return columns, columns * max(1, min(MOST_ROWS, WIDEST_SHEET // height))
+
+
+def sheet_of(run: Run, number: int) -> np.ndarray | None:
+    """The pictures of a sheet, as one; None where there is no such sheet."""
+    place = ground(run)
+    if place is None:
+        return None
+    columns, per = tiling(run)
+    some = range(number * per, min((number + 1) * per, len(place.codes.codes)))
+    if not some:
+        return None
+    return sheet(pictures(place, runs.model(run), list(some)), columns)
+
+
+# --- what is decoded between the points -------------------------------------------------------------------------
+
+
+def tiles(run: Run, kind: str) -> str:
+    """What a grid of places on a map decodes to, as a data URI."""
+    return _tiles(str(run.folder), kind, run.weights_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Decoding the map…")
+def _tiles(folder: str, kind: str, changed: int) -> str:
+    run = Run.open(Path(folder))
+    place = ground(run)
+    assert place is not None
+    found = place.maps[kind]
+    (left, right), (bottom, top) = window_of(found.places.numpy())
+    steps = (torch.arange(CELLS) + 0.5) / CELLS
+    y, x = torch.meshgrid(top + steps * (bottom - top), left + steps * (right - left), indexing="ij")
+    where = torch.stack([x, y], -1).view(-1, 2)
+    itself = kind == "raw" and place.codes.codes.shape[1] == 2
+    codes = where if itself else latent.inverse(place.codes.codes, found.places, where)
+    return data_uri(sheet(decoded(runs.model(run), codes), CELLS))
+
+
+@st.cache_resource(max_entries=12, show_spinner="Finding neighbours…")
+def _distances(folder: str, changed: int) -> np.ndarray:
+    place = ground(Run.open(Path(folder)))
+    assert place is not None
+    _, distances = latent.graph(place.codes.codes, latent.PLACED_BY + 1)
+    return np.asarray(distances[:, 1:].mean(1), np.float32)
+
+
+def distances(run: Run) -> np.ndarray:
+    """The mean distance of every code to its nearest neighbours (N,)."""
+    return _distances(str(run.folder), run.weights_file.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Comparing neighbours…")
+def _agreement(folders: tuple[str, str], changed: tuple[int, int]) -> np.ndarray:
+    one, other = (ground(Run.open(Path(folder))) for folder in folders)
+    assert one is not None and other is not None
+    return latent.agreement(one.codes.codes, other.codes.codes).numpy()
+
+
+def agreement(one: Run, other: Run) -> np.ndarray:
+    """Of every picture's neighbours in two codings: Jaccard (N,)."""
+    pair = (one, other)
+    return _agreement(
+        (str(one.folder), str(other.folder)), tuple(run.weights_file.stat().st_mtime_ns for run in pair)
+    )

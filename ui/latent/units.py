@@ -1,0 +1,117 @@
+"""The numbers of a code one by one: what drives each, how often it speaks, and what it draws."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from core.family import Autoencoder
+from core.pictures import as_bytes
+from ui import runs
+from ui.html import block, strip
+from ui.inside.draw import FADED
+from ui.inside.subject import CONFIG, LAYOUT, is_vae
+from ui.latent.chosen import marked, name
+from ui.latent.ground import Ground, decoded, pictures
+from ui.theme import colour
+
+SHOWN = 10
+STEPS = 9
+ALWAYS = 0.99
+
+
+def show(place: Ground, model: Autoencoder) -> None:
+    codes = place.codes.codes
+    weight, title = importance(place)
+    speaks = (codes != 0).float().mean(0)
+    sparse = bool((speaks < 1).any())
+    order = weight.argsort(descending=True).tolist()
+    st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)
+    if sparse:
+        dead, always = int((speaks == 0).sum()), int((speaks >= ALWAYS).sum())
+        st.caption(
+            f"{len(speaks)} units, {float((codes != 0).float().sum(1).mean()):.1f} of them on in a picture. {dead} are "
+            f"dead: no test "
+            f"picture switches them on. {always} are always on."
+        )
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
+    unit = left.selectbox(
+        "Number of the code", order[:200], format_func=lambda one: f"z{one + 1}{told(float(speaks[one]), sparse)}"
+    )  # fmt: skip
+    values = codes[:, unit]
+    high, low = values.argsort(descending=True)[:SHOWN].tolist(), values.argsort()[:SHOWN].tolist()
+    rows = [("Highest", high)] + ([] if sparse else [("Lowest", low)])
+    parts = []
+    for words, some in rows:
+        tiles = pictures(place, model, some)
+        parts.append(
+            f'<div class="label">{words}: {float(values[some[0]]):.2f} to {float(values[some[-1]]):.2f}</div>'
+        )
+        parts.append(strip(tiles, [name(place, one) for one in some], SHOWN))
+    st.html(block(*parts))
+    index = right.slider("Turn it on picture", 0, len(codes) - 1, high[0], key=f"turn-{place.run.id}-{unit}")
+    turn(place, model, int(index), unit, sparse)
+
+
+def importance(place: Ground) -> tuple[torch.Tensor, str]:
+    """(Z,) and what it is: KL for a VAE, else how much a number varies."""
+    survey = runs.survey(place.run) if is_vae(place.run) else None
+    if survey is not None:
+        return survey.kl_by_dimension, "KL, nats"
+    return place.codes.codes.std(0), "standard deviation"
+
+
+def told(share: float, sparse: bool) -> str:
+    if not sparse:
+        return ""
+    if share == 0:
+        return " (dead)"
+    return f" (on in {share:.1%}{', always' if share >= ALWAYS else ''})"
+
+
+def chart(place: Ground, weight: torch.Tensor, title: str) -> go.Figure:
+    order = weight.argsort(descending=True)[:128]
+    figure = go.Figure(
+        go.Bar(
+            x=[f"z{int(i) + 1}" for i in order],
+            y=weight[order].tolist(),
+            marker_color=[
+                FADED if weight[i] < 0.01 * weight.max() else colour(place.run.record.family) for i in order
+            ],
+            hovertemplate="%{x}: %{y:.3f}<extra></extra>",
+        )
+    )
+    figure.update_layout(height=220, **LAYOUT)
+    figure.update_xaxes(type="category", nticks=32)
+    figure.update_yaxes(title=dict(text=title, standoff=6))
+    return figure
+
+
+@torch.inference_mode()
+def turn(place: Ground, model: Autoencoder, index: int, unit: int, sparse: bool) -> None:
+    """The picture decoded with this number from its lowest to its highest; a sparse one from off to twice its highest."""
+    values = place.codes.codes[:, unit]
+    if sparse:
+        steps = torch.linspace(0, 2 * max(float(values.max()), 1e-3), STEPS)
+    else:
+        low, high = torch.quantile(values, torch.tensor([0.01, 0.99])).tolist()
+        steps = torch.linspace(low, high, STEPS)
+    codes = place.codes.codes[index].repeat(STEPS, 1)
+    codes[:, unit] = steps
+    tiles = np.concatenate(
+        [
+            pictures(place, model, [index]),
+            as_bytes(model.decode(place.codes.codes[[index]])),
+            decoded(model, codes),
+        ]
+    )
+    words = ["the picture", "what comes back", *(f"z{unit + 1} = {float(step):.2f}" for step in steps)]
+    told = f"z{unit + 1} from {float(steps[0]):.2f} to {float(steps[-1]):.2f}"
+    head = f'<div class="label">{escape(name(place, index))}: itself, what comes back, and {told}</div>'
+    st.html(block(head, strip(tiles, words, STEPS + 2)))
+    if marked(place):
+        st.caption(marked(place).strip())

@@ -1,0 +1,131 @@
+"""The map itself: which one, how it is coloured, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from core import latent
+from core.store import Run
+from ui import runs, sheets
+from ui.components.scatter import Answer, Panel, Points, scatter
+from ui.inside.subject import window_of
+from ui.latent import ground as grounds
+from ui.latent.ground import TITLES, Ground
+from ui.runs import Group
+from ui.words import as_written
+
+CLASS, ERROR, DISTANCE, AGREEMENT = "Class", "Error", "Distance to neighbours", "Agreement of neighbours"
+
+
+def pick_kind(place: Ground) -> str:
+    kinds = list(place.maps)
+    if len(kinds) == 1:
+        return kinds[0]
+    kind = st.segmented_control(
+        "Map", kinds, default=kinds[0], required=True, format_func=TITLES.__getitem__, key="kind", bind="query-params"
+    )  # fmt: skip
+    return str(kind)
+
+
+def pick_beside(run: Run, group: Group) -> Run | None:
+    """Another variant that coded the same pictures."""
+    others = [one for one in group.runs if one.id != run.id and fits(one, run)]
+    by_id = {one.id: one for one in others}
+    titles = {None: "Nothing"} | {one: runs.label(run, group) for one, run in by_id.items()}
+    id = st.selectbox("Beside it", list(titles), format_func=titles.get, key=f"beside-{run.id}")
+    return by_id[id] if id else None
+
+
+def fits(one: Run, other: Run) -> bool:
+    return one.record.dataset.get("fingerprint") == other.record.dataset.get("fingerprint")
+
+
+def pick_colour(place: Ground, beside: Ground | None) -> tuple[str, np.ndarray | None]:
+    """The name and the values (N,) to colour by; None: by class."""
+    dim = place.codes.codes.shape[1]
+    ways = [CLASS] * (place.labels is not None) + [ERROR, DISTANCE] + [AGREEMENT] * (beside is not None)
+    ways += [f"z{number + 1}" for number in range(min(dim, 64))]
+    chosen = st.selectbox("Colour by", ways, key="colour", bind="query-params")
+    if chosen == ERROR:
+        return "error", place.codes.errors.numpy()
+    if chosen == DISTANCE:
+        return "distance", grounds.distances(place.run)
+    if chosen == AGREEMENT and beside is not None:
+        return "shared neighbours", grounds.agreement(place.run, beside.run)
+    if chosen.startswith("z"):
+        return chosen, place.codes.codes[:, int(chosen[1:]) - 1].numpy()
+    return "", None
+
+
+def show(
+    place: Ground,
+    beside: Ground | None,
+    kind: str,
+    colour: tuple[str, np.ndarray | None],
+    marks: Tensor | None,
+) -> Answer:
+    """Draw it; what the visitor chose on it."""
+    panels = [panel(place, kind, marks)]
+    if beside is not None:
+        other = kind if kind in beside.maps else next(iter(beside.maps))
+        panels.append(panel(beside, other, None))
+    run = place.run
+    columns, per = grounds.tiling(run)
+    _, height, width = run.record.shape
+    name, values = colour
+    points = Points(
+        place.labels, tuple(place.class_names), values, name, sheets.address(run.id, run.weights_file.stat().st_mtime_ns),
+        per, columns, (width, height), grounds.of_data(run) is None,
+    )  # fmt: skip
+    ids = "-".join([run.id, kind, beside.run.id if beside else ""])
+    answer = scatter(panels, points, key=f"scatter-{ids}")
+    for one in (place, *([beside] if beside else [])):
+        tell_quality(one, kind if kind in one.maps else next(iter(one.maps)))
+    return answer
+
+
+def panel(place: Ground, kind: str, marks: Tensor | None) -> Panel:
+    found = place.maps[kind]
+    where: Sequence[tuple[float, float]] = ()
+    if marks is not None and len(marks):
+        where = [(x, y) for x, y in latent.place(place.codes.codes, found.places, marks).tolist()]
+    places = found.places.numpy()
+    title = f"{as_title(place.run)} · {TITLES[kind]}"
+    return Panel(title, places, window_of(places), grounds.tiles(place.run, kind), grounds.CELLS, where)
+
+
+def as_title(run: Run) -> str:
+    from core.families import family
+
+    title = family(run.record.family).title
+    return f"{title} · {run.record.name}" if run.record.name else title
+
+
+def tell_quality(place: Ground, kind: str) -> None:
+    """One sentence on how far the map can be trusted."""
+    found = place.maps[kind]
+    head = (
+        f"**{as_written(as_title(place.run))}, {TITLES[kind]}**: {len(found.places):,} test pictures. "
+        f"Neighbours are found in code space, not on the map."
+    )
+    judged = found.quality
+    if judged is None:
+        st.caption(
+            f"{head} How far it can be trusted has not been measured: `python -m core map {place.run.id}` does it."
+        )
+        return
+    trust = (
+        f" Trustworthiness {judged.trustworthiness:.3f} (1: whoever is close on the map is close in the "
+        f"code; n = {judged.n:,})."
+    )
+    if judged.map_accuracy is not None and judged.code_accuracy is not None:
+        trust += (
+            f" Ten neighbours on the map name the class in {judged.map_accuracy:.1%}, in code space in "
+            f"{judged.code_accuracy:.1%}: what lies "
+            "between is what flattening cost, or lent."
+        )
+    st.caption(head + trust)

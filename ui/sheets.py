@@ -1,0 +1,59 @@
+"""A route of the server for the pictures on a map: sheets of them, fetched by the browser when a pointer first needs one."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+PATH = "/api/pictures/{run}/{number:int}"
+FROM_HERE = ("same-origin", "none")
+
+
+def address(run: str, stamp: int) -> str:
+    """Of the sheets of a run, with {} for the number; another stamp when the run is trained on."""
+    return f"/api/pictures/{run}/{{}}?v={stamp}"
+
+
+async def answer(request: Request) -> Response:
+    """A sheet as lossless WebP; 404 where there is none. Other sites may not show them."""
+    if request.headers.get("sec-fetch-site", "none") not in FROM_HERE:
+        return Response(status_code=403)
+    made = await run_in_threadpool(made_of, request.path_params["run"], request.path_params["number"])
+    if made is None:
+        return Response(status_code=404)
+    return Response(made, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def made_of(id: str, number: int) -> bytes | None:
+    from core.store import Store, StoreError
+
+    store = Store()
+    try:
+        if id not in store.folders():
+            return None
+        run = store.run(id)
+        return encoded(str(store.root), id, run.weights_file.stat().st_mtime_ns, number)
+    except (StoreError, OSError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def encoded(root: str, id: str, changed: int, number: int) -> bytes | None:
+    from core.store import Store
+    from ui.latent.ground import sheet_of
+
+    pixels = sheet_of(Store(root).run(id), number)
+    if pixels is None:
+        return None
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=20)
+    return file.getvalue()
+
+
+route = Route(PATH, answer)

@@ -16,7 +16,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const count = data.count
   const labels = data.labels ? new Uint8Array(bytes(data.labels)) : null
   const values = data.values ? new Float32Array(bytes(data.values)) : null
-  const memory = (root.memory ??= { only: null, views: {}, lasso: false, picked: null })
+  const memory = (root.memory ??= { only: null, views: {}, lasso: false, picked: data.start })
   const sheets = []
 
   // --- colours ---
@@ -164,7 +164,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const scale = panel.view.scale * dpr
     const x0 = w / 2 - panel.view.x * scale
     const y0 = h / 2 + panel.view.y * scale
-    const size = Math.round((count > 20000 ? 2 : 3) * dpr)
+    const size = Math.round((count > 5000 ? 2 : 3) * dpr)
     panel.seen = 0
     const only = memory.only
     for (let i = 0; i < count; i++) {
@@ -360,7 +360,7 @@ export default function ({ data, parentElement, setStateValue }) {
     memory.picked = i
     if (i !== null) told.textContent = `Chosen: ${describe(i)}`
     ask()
-    setStateValue("picked", i)
+    setStateValue("picked", i ?? -1)
   }
 
   // --- hands ---

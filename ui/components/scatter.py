@@ -63,7 +63,8 @@ class Answer:
     lasso: tuple[int, np.ndarray] | None  # panel, and corners (n,2) on its map
 
 
-def scatter(panels: Sequence[Panel], points: Points, key: str) -> Answer:
+def scatter(panels: Sequence[Panel], points: Points, key: str, start: int = 0) -> Answer:
+    """Draw them; point `start` is chosen as long as the visitor has chosen nothing."""
     count = len(panels[0].places)
     sheets = {name: getattr(points, name) for name in ("sheets", "per_sheet", "columns", "tile", "decoded")}
     data = {
@@ -73,6 +74,7 @@ def scatter(panels: Sequence[Panel], points: Points, key: str) -> Answer:
             for one in panels
         ],
         "count": count,
+        "start": start,
         "labels": "" if points.labels is None else packed(np.minimum(points.labels, 254), "u1"),
         "names": list(points.class_names),
         "values": "" if points.values is None else packed(points.values, "<f4"),
@@ -81,7 +83,9 @@ def scatter(panels: Sequence[Panel], points: Points, key: str) -> Answer:
         "colours": CLASS_COLOURS,
     }
     answer = _scatter(data=data, key=key, on_picked_change=lambda: None, on_lasso_change=lambda: None)
-    return Answer(checked_point(answer.get("picked"), count), checked_lasso(answer.get("lasso"), len(panels)))
+    picked = answer.get("picked")
+    picked = start if picked is None else checked_point(picked, count)  # -1: nothing any more
+    return Answer(picked, checked_lasso(answer.get("lasso"), len(panels)))
 
 
 def packed(values: np.ndarray, kind: str) -> str:

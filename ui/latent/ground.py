@@ -21,11 +21,11 @@ from core.pictures import as_bytes, sheet
 from core.store import Run
 from ui import runs
 from ui.html import data_uri
-from ui.inside.subject import window_of
 
 WIDEST_SHEET = 1_400  # pixels
 MOST_ROWS = 50
 CELLS = 32  # of a decoded map, on either side
+MARGIN, OUTLIERS = 0.05, 0.0005
 TITLES = {"umap": "UMAP", "pca": "Principal axes", "raw": "The code itself"}
 
 
@@ -122,6 +122,14 @@ def sheet_of(run: Run, number: int) -> np.ndarray | None:
     return sheet(pictures(place, runs.model(run), list(some)), columns)
 
 
+def bounds(places: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A window around nearly all places (N,2): x and y, each from and to."""
+    low, high = np.quantile(places, [OUTLIERS, 1 - OUTLIERS], axis=0)
+    reach = np.maximum((high - low) * MARGIN, 1e-3)
+    (left, bottom), (right, top) = (low - reach).tolist(), (high + reach).tolist()
+    return (left, right), (bottom, top)
+
+
 # --- what is decoded between the points -------------------------------------------------------------------------
 
 
@@ -136,7 +144,7 @@ def _tiles(folder: str, kind: str, changed: int) -> str:
     place = ground(run)
     assert place is not None
     found = place.maps[kind]
-    (left, right), (bottom, top) = window_of(found.places.numpy())
+    (left, right), (bottom, top) = bounds(found.places.numpy())
     steps = (torch.arange(CELLS) + 0.5) / CELLS
     y, x = torch.meshgrid(top + steps * (bottom - top), left + steps * (right - left), indexing="ij")
     where = torch.stack([x, y], -1).view(-1, 2)

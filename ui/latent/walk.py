@@ -12,7 +12,6 @@ from core import latent
 from core.store import Run
 from ui import runs, sheets
 from ui.components.scatter import Answer, Panel, Points, scatter
-from ui.inside.subject import window_of
 from ui.latent import ground as grounds
 from ui.latent.ground import TITLES, Ground
 from ui.runs import Group
@@ -95,7 +94,7 @@ def panel(place: Ground, kind: str, marks: Tensor | None) -> Panel:
         where = [(x, y) for x, y in latent.place(place.codes.codes, found.places, marks).tolist()]
     places = found.places.numpy()
     title = f"{as_title(place.run)} · {TITLES[kind]}"
-    return Panel(title, places, window_of(places), grounds.tiles(place.run, kind), grounds.CELLS, where)
+    return Panel(title, places, grounds.bounds(places), grounds.tiles(place.run, kind), grounds.CELLS, where)
 
 
 def as_title(run: Run) -> str:

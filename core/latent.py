@@ -153,17 +153,20 @@ def umap(codes: Codes, seed: int = 0, tell: Teller = lambda fraction, text: None
     """Takes seconds to minutes. The same seed gives the same map on the same machine. Needs 4 codes or more."""
     import warnings
 
-    import umap as library
-
     tell(0.05, "Finding neighbours")
     nearest = min(NEAREST, len(codes.codes) - 1)
     indices, distances = graph(codes.codes, nearest)
     tell(0.3, "Laying out the map")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a seed means one thread, and so on
+        warnings.simplefilter("ignore")  # that Tensorflow is not here, and that a seed means one thread
+        import umap as library
+
         reducer = library.UMAP(
-            n_neighbors=nearest, random_state=seed, precomputed_knn=(indices, distances.astype(np.float32)), init="pca",
-        )  # fmt: skip
+            n_neighbors=nearest,
+            random_state=seed,
+            precomputed_knn=(indices, distances.astype(np.float32)),
+            init="pca",
+        )
         places = reducer.fit_transform(codes.codes.float().numpy())
     tell(0.85, "Judging the map")
     found = torch.from_numpy(np.asarray(places, np.float32))
@@ -222,7 +225,7 @@ def unpacked(tensors: Mapping[str, Tensor], codes: Codes) -> dict[str, Map]:
         if f"{kind}.places" not in tensors:
             continue
         places = tensors[f"{kind}.places"].float()
-        trust, *accuracies, n = tensors[f"{kind}.quality"].double().tolist()
+        trust, *accuracies, n = tensors[f"{kind}.quality"].double().reshape(-1).tolist()
         if places.shape != (len(codes.codes), 2) or not places.isfinite().all() or len(accuracies) != 2:
             raise ValueError("this is no map of these codes")
         by_map, by_code = (None if math.isnan(one) else one for one in accuracies)

@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core import examples, latent
+from core.codes import Codes
+from core.data import load
+from core.families import VAE, Sparse, Vanilla
+from core.jobs import Jobs
+from core.pictures import as_floats
+from core.store import Run, Store
+from tests import toy
+from tests.pages.conftest import Open, links, shown, trained
+from ui.components.scatter import checked_lasso, checked_point
+from ui.html import picture
+from ui.latent.here import badge
+
+PAGE = "explore/latent.py"
+CHAPTERS = ("Map", "All variants", "Numbers of the code")
+WHOLE = {"panel": 0, "corners": [[-1e3, -1e3], [-1e3, 1e3], [1e3, 1e3], [1e3, -1e3]]}
+
+
+@pytest.fixture(scope="session")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Runs on digits with codes of two numbers and more; one of them has a UMAP, as it were. Do not change it."""
+    store = Store(tmp_path_factory.mktemp("mapped"))
+    trained(store, Vanilla, load("digits"), latent_dim=2)
+    run = trained(store, VAE, load("digits"), latent_dim=6)
+    codes = run.codes()
+    plain = latent.at_once(codes)
+    judged = latent.quality(codes, plain.places)
+    places = plain.places.flip(1)  # stands for a UMAP, which would take its time
+    latent.keep(
+        run, latent.Map("umap", codes, places, judged), latent.Map("pca", codes, plain.places, judged)
+    )
+    return store
+
+
+def of(store: Store, family: str) -> Run:
+    return next(run for run in store.runs() if run.record.family == family)
+
+
+def said(app: AppTest) -> str:
+    kinds = (app.warning, app.info, app.success, app.error, app.caption, app.markdown, app.subheader)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def data_of(app: AppTest) -> dict[str, object]:
+    """What the scatter was given."""
+    return json.loads(app.get("bidi_component")[0].proto.json)
+
+
+def choose(app: AppTest, run: Run, **state: object) -> AppTest:
+    """As if the visitor had done something on the scatter."""
+    kind = "raw" if run.record.config["latent_dim"] == 2 else "umap"
+    app.session_state[f"scatter-{run.id}-{kind}-"] = state
+    return app.run()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("family", ["vanilla", "vae"])
+def test_every_chapter_opens(open_page: Open, mapped: Store, chapter: str, family: str) -> None:
+    page = open_page(PAGE, mapped, chapter=chapter, run=of(mapped, family).id)
+    assert not page.exception and not page.warning
+
+
+def test_the_map_holds_every_test_picture_and_says_how_far_it_can_be_trusted(
+    open_page: Open, mapped: Store
+) -> None:
+    run = of(mapped, "vae")
+    page = open_page(PAGE, mapped, run=run.id)
+    data = data_of(page)
+    assert data["count"] == 300 and data["names"] == list("0123456789")
+    places = np.frombuffer(b64decode(data["panels"][0]["places"]), "<f4").reshape(-1, 2)
+    found = latent.kept(run, run.codes())["umap"]
+    np.testing.assert_array_equal(places, found.places.numpy())
+    assert f"Trustworthiness {found.quality.trustworthiness:.3f}" in said(page)
+    assert "Neighbours are found in code space" in said(page)
+
+
+def test_a_code_of_two_numbers_is_its_own_map(open_page: Open, mapped: Store) -> None:
+    page = open_page(PAGE, mapped, run=of(mapped, "vanilla").id)
+    assert "The code itself" in data_of(page)["panels"][0]["title"]
+    assert "has not been measured" in said(page)
+    assert not [button for button in page.button if button.label == "Make a UMAP"]
+
+
+def test_opens_with_a_picture_and_its_neighbours_in_code_space(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vae")
+    page = open_page(PAGE, mapped, run=run.id)
+    indices, _ = latent.neighbours(run.codes().codes, run.codes().codes[:1], 2)
+    nearest = int(indices[0, 1])
+    images = load("digits").test.images
+    label = load("digits").test.labels[nearest]
+    html = shown(page)
+    assert any(
+        picture(images[nearest], f"{label} · picture {nearest} · {d}") in html
+        for d in distances(run, 0, nearest)
+    )
+    page = choose(page, run, picked=17)
+    assert f"picture 17{chr(34)}" in shown(page) and not page.exception
+    page = choose(page, run, picked=-1)
+    assert "The nearest in code space" not in said(page)
+
+
+def distances(run: Run, one: int, other: int) -> list[str]:
+    codes = run.codes().codes
+    return [f"{torch.linalg.vector_norm(codes[one] - codes[other]):.2f}"]
+
+
+def test_a_lasso_is_answered(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vae")
+    page = choose(open_page(PAGE, mapped, run=run.id), run, lasso=WHOLE)
+    assert not page.exception
+    assert "What is this? 300 pictures" in said(page)
+    worst = int(run.codes().errors.argmax())
+    label = load("digits").test.labels[worst]
+    assert picture(load("digits").test.images[worst], f"{label} · picture {worst}") in shown(page)
+    mean = load("digits").test.images.mean(0).round().astype(np.uint8)
+    assert picture(mean, "their mean picture") in shown(page)
+    empty = {"panel": 0, "corners": [[900, 900], [901, 900], [900, 901]]}
+    assert "holds no picture" in said(choose(page, run, lasso=empty))
+
+
+def test_two_lassos_make_a_direction(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vanilla")
+    codes = run.codes().codes
+    middle = float(codes[:, 0].median())
+    halves = [
+        {"panel": 0, "corners": [[a, -1e3], [a, 1e3], [b, 1e3], [b, -1e3]]}
+        for a, b in ((-1e3, middle), (middle, 1e3))
+    ]
+    page = open_page(PAGE, mapped, run=run.id)
+    for half, end in zip(halves, "AB", strict=True):
+        page = choose(page, run, lasso=half)
+        next(button for button in page.button if button.label.startswith(f"Keep as {end}")).click().run()
+    assert not page.exception and "From A to B" in shown(page)
+    low, high = codes[codes[:, 0] < middle].mean(0), codes[codes[:, 0] > middle].mean(0)
+    assert page.session_state["directions"][run.id] == pytest.approx((high - low).tolist(), abs=0.1)
+
+
+def test_two_variants_share_their_pictures(open_page: Open, mapped: Store) -> None:
+    run, other = of(mapped, "vae"), of(mapped, "vanilla")
+    page = open_page(PAGE, mapped, run=run.id)
+    page.selectbox(key=f"beside-{run.id}").set_value(other.id).run()
+    page.selectbox(key="colour").set_value("Agreement of neighbours").run()
+    assert not page.exception
+    data = data_of(page)
+    assert len(data["panels"]) == 2 and data["valueName"] == "shared neighbours"
+    values = np.frombuffer(b64decode(data["values"]), "<f4")
+    np.testing.assert_allclose(values, latent.agreement(run.codes().codes, other.codes().codes).numpy())
+
+
+@pytest.mark.parametrize("colour", ["Class", "Error", "Distance to neighbours", "z1", "z6"])
+def test_points_can_be_coloured(open_page: Open, mapped: Store, colour: str) -> None:
+    page = open_page(PAGE, mapped, run=of(mapped, "vae").id)
+    page.selectbox(key="colour").set_value(colour).run()
+    assert not page.exception
+    assert bool(data_of(page)["values"]) == (colour != "Class")
+
+
+def test_ones_own_pictures_are_placed_and_judged(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vae")
+    page = open_page(PAGE, mapped, run=run.id, mine="true")
+    assert not page.exception and "Where your pictures lie" in said(page)
+    with torch.inference_mode():
+        codes = run.load().encode(as_floats(examples.pictures((1, 8, 8))[[2, 5, 8]]))
+    found = latent.kept(run, run.codes())["umap"]
+    expected = latent.place(run.codes().codes, found.places, codes)
+    assert np.array(data_of(page)["panels"][0]["marks"]) == pytest.approx(expected.numpy(), abs=1e-5)
+    assert (
+        badge(100.0) == "like nothing in the data" and "at home" in badge(40.0) and "unusual" in badge(97.0)
+    )
+
+
+def test_dead_units_are_counted_and_named(open_page: Open, tmp_path: Path) -> None:
+    run = trained(Store(tmp_path), Sparse, load("digits"), epochs=1, latent_dim=40, k=4)
+    page = open_page(PAGE, Store(tmp_path), chapter="Numbers of the code")
+    codes = run.codes().codes
+    dead = int((codes == 0).all(0).sum())
+    assert not page.exception and f"{dead} are dead" in said(page) and "4.0 of them on" in said(page)
+
+
+def test_a_umap_is_made_by_a_job(
+    open_page: Open, mapped: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vae")
+    (run.folder / "cache" / "map.safetensors").unlink()
+    started = []
+    monkeypatch.setattr(Jobs, "start", lambda self, words, title, **more: started.append((words, more)))
+    page = open_page(PAGE, Store(tmp_path), run=run.id)
+    assert "Principal axes" in data_of(page)["panels"][0]["title"]
+    next(button for button in page.button if button.label == "Make a UMAP").click().run()
+    assert started == [(["map", run.id], {"lane": "analysis"})]
+
+
+@pytest.mark.parametrize("settings", [{"latent_dim": 1}, {"latent_dim": 256}])
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_codes_of_any_size_without_classes(
+    open_page: Open, tmp_path: Path, settings: dict[str, object], chapter: str
+) -> None:
+    run = trained(Store(tmp_path), Vanilla, toy.dataset((3, 12, 10)), epochs=1, **settings)
+    known = run.codes()
+    for labels in (None, torch.zeros(len(known.codes), dtype=torch.long)):
+        run.save_codes(Codes(known.codes, labels, known.errors))
+        page = open_page(PAGE, Store(tmp_path), chapter=chapter)
+        assert not page.exception
+        if chapter == "Map":
+            assert data_of(page)["sheets"]["decoded"]
+
+
+def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp_path: Path) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vae")
+    shutil.rmtree(run.folder / "cache")
+    page = open_page(PAGE, Store(tmp_path), run=run.id)
+    assert not page.exception and f"evaluate {run.id} --keep" in said(page)
+
+
+@pytest.mark.parametrize("hostile", [None, "x", 1.5, -1, 300, True, [1], {"0": 1}])
+def test_points_from_a_browser_are_checked(hostile: object) -> None:
+    assert checked_point(hostile, 300) is None
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        None, [], "x", {"panel": 0}, {"panel": 2, "corners": WHOLE["corners"]}, {"panel": True, "corners": WHOLE["corners"]},
+        {"panel": 0, "corners": [[0, 0], [1, 1]]}, {"panel": 0, "corners": [[0, 0], [1, 1], [float("nan"), 0]]},
+        {"panel": 0, "corners": [[0, 0], [1, 1], ["a", 0]]}, {"panel": 0, "corners": [[0, 0]] * 5_000},
+    ],
+)  # fmt: skip
+def test_lassos_from_a_browser_are_checked(hostile: object) -> None:
+    assert checked_lasso(hostile, 1) is None
+    assert checked_lasso(WHOLE, 1) is not None
+
+
+@pytest.mark.parametrize("parameter", ["data", "run", "chapter", "kind", "colour", "mine"])
+def test_nonsense_in_the_address_is_ignored(open_page: Open, mapped: Store, parameter: str) -> None:
+    page = open_page(PAGE, mapped, **{parameter: "../<b>"})
+    assert not page.exception and "<b>" not in said(page)
+
+
+def test_empty_and_broken_stores_are_said(open_page: Open, mapped: Store, tmp_path: Path) -> None:
+    assert "Train the first" in links(open_page(PAGE, Store(tmp_path / "nothing")))
+    (tmp_path / "file").write_text("not a folder")
+    assert "cannot be read" in open_page(PAGE, Store(tmp_path / "file")).error[0].value
+    shutil.copytree(mapped.root, tmp_path / "store")
+    broken = of(Store(tmp_path / "store"), "vae")
+    broken.weights_file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    page = open_page(PAGE, Store(tmp_path / "store"), run=broken.id)
+    assert not page.exception and (page.warning or page.info)

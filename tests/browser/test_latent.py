@@ -1,0 +1,133 @@
+"""The map in a real browser: hover, click, lasso, keys, a legend that isolates, and pictures that are fetched when needed."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.serving import Server, settle, visit
+
+PATIENCE = 60_000  # milliseconds; the first visit waits for torch
+RUN = "mnist-vae-2-beta-1"
+
+
+def opened(page: Page, app: Server, more: str = "") -> Locator:
+    visit(page, f"{app.url}/latent?run={RUN}{more}")
+    top = page.locator("canvas.top").first
+    expect(top).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    top.scroll_into_view_if_needed()
+    page.wait_for_function("() => true")
+    return top
+
+
+def spot(top: Locator, across: float, down: float) -> tuple[float, float]:
+    box = top.bounding_box()
+    assert box
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+
+def drag(page: Page, top: Locator, corners: list[tuple[float, float]]) -> None:
+    page.mouse.move(*spot(top, *corners[0]))
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*spot(top, *corner), steps=6)
+    page.mouse.up()
+
+
+def test_under_the_pointer_is_a_picture_and_a_click_names_its_neighbours(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    page.mouse.move(*spot(top, 0.5, 0.5))
+    card = page.locator(".card").first
+    expect(card).to_be_visible()
+    expect(card).to_contain_text("decoded from its code")  # there are no data on this machine
+    page.mouse.click(*spot(top, 0.5, 0.5))
+    told = card.text_content() or ""
+    number = told.split("picture ")[1].split(" ")[0]
+    expect(page.get_by_alt_text(f"picture {number}", exact=False).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("The nearest in code space")).to_be_visible()
+
+
+def test_where_no_picture_is_the_place_is_decoded(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    page.mouse.move(*spot(top, 0.36, 0.06))
+    expect(page.locator(".card").first).to_contain_text("decoded from this place")
+
+
+@pytest.mark.parametrize("by", ["Shift", "Lasso"])
+def test_a_lasso_asks_what_it_holds(app: Server, page: Page, by: str) -> None:
+    top = opened(page, app)
+    around = [(0.3, 0.2), (0.7, 0.2), (0.7, 0.8), (0.3, 0.8), (0.3, 0.2)]
+    if by == "Shift":
+        page.keyboard.down("Shift")
+    else:
+        page.get_by_role("button", name="Lasso").click()
+    drag(page, top, around)
+    page.keyboard.up("Shift")
+    expect(page.get_by_text("What is this?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_alt_text("their mean picture")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table", exact=True).click()
+    assert download.value.suggested_filename == "lasso.csv"
+
+
+def test_the_map_moves_zooms_and_shows_pictures_close_up(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    scatter = page.locator(".scatter")
+    before = scatter.evaluate("e => ({ ...e.memory.views[0] })")
+    drag(page, top, [(0.5, 0.5), (0.6, 0.55)])
+    moved = scatter.evaluate("e => ({ ...e.memory.views[0] })")
+    assert moved["x"] < before["x"] and moved["y"] > before["y"] and moved["scale"] == before["scale"]
+    page.mouse.move(*spot(top, 0.5, 0.5))
+    with page.expect_response("**/api/pictures/**"):
+        for _ in range(16):
+            page.mouse.wheel(0, -300)
+            page.wait_for_timeout(30)
+    assert scatter.evaluate("e => e.memory.views[0].scale") > 20 * moved["scale"]
+    page.get_by_role("button", name="Whole map").click()
+    page.wait_for_timeout(100)
+    assert scatter.evaluate("e => e.memory.views[0].scale") == pytest.approx(before["scale"])
+
+
+def test_the_legend_isolates_a_class(app: Server, page: Page) -> None:
+    opened(page, app)
+    button = page.locator(".legend button", has_text="7")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert page.locator(".scatter").evaluate("e => e.memory.only") == 7
+    button.click()
+    assert page.locator(".scatter").evaluate("e => e.memory.only") is None
+
+
+def test_keys_walk_from_picture_to_picture_and_say_which(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    top.focus()
+    heard = []
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+        heard.append(page.locator(".told").text_content())
+    assert len(set(heard)) == 3 and all("picture" in (one or "") for one in heard)
+    page.keyboard.press("Enter")
+    number = (heard[-1] or "").split("picture ")[1].split(",")[0]
+    expect(page.get_by_alt_text(f"picture {number}", exact=False).first).to_be_visible(timeout=PATIENCE)
+
+
+def test_two_variants_are_linked(app: Server, page: Page) -> None:
+    visit(page, f"{app.url}/latent?run={RUN}")
+    expect(page.locator("canvas.top").first).to_be_visible(timeout=PATIENCE)
+    page.get_by_text("Beside it").locator("xpath=following::input[1]").fill("Vanilla · 2 numbers")
+    page.keyboard.press("Enter")
+    expect(page.locator("canvas.top")).to_have_count(2, timeout=PATIENCE)
+    settle(page)
+    top = page.locator("canvas.top").first
+    top.scroll_into_view_if_needed()
+    page.mouse.move(*spot(top, 0.5, 0.5))
+    page.wait_for_timeout(400)
+    texts = page.locator(".card span").all_text_contents()
+    assert len(texts) == 2 and texts[0] == texts[1] and "picture" in texts[0]
+
+
+def test_a_narrow_window_holds_the_map(app: Server, page: Page) -> None:
+    page.set_viewport_size({"width": 420, "height": 800})
+    opened(page, app)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from core.codes import Codes
-from core.plane import Plane
+from core.plane import flattened
 from core.run import Run
 
 NEAREST = 15  # of UMAP and of trustworthiness
@@ -143,10 +143,7 @@ def sampled(codes: Codes) -> Codes:
 
 def at_once(codes: Codes) -> Map:
     """The code itself where it has two numbers, else two principal axes; of one number, the number and nothing."""
-    z = codes.codes
-    if z.shape[1] == 1:
-        return Map("raw", codes, torch.cat([z, torch.zeros_like(z)], 1))
-    return Map("raw" if z.shape[1] == 2 else "pca", codes, Plane.of(z).place(z))
+    return Map("pca" if codes.codes.shape[1] > 2 else "raw", codes, flattened(codes.codes))
 
 
 def umap(codes: Codes, seed: int = 0, tell: Teller = lambda fraction, text: None) -> Map:

@@ -38,3 +38,23 @@ class Plane:
     def code(self, places: Tensor) -> Tensor:
         """Places (N,2) -> codes (N,Z) on the plane."""
         return self.origin + places @ self.axes
+
+
+def flattened(codes: Tensor) -> Tensor:
+    """Codes (N,Z) on their plane: (N,2). A single number lies on a line; what is not finite, nowhere in particular."""
+    codes = codes.float().nan_to_num(0.0, 0.0, 0.0)
+    if codes.shape[1] == 1:
+        return torch.cat([codes, torch.zeros_like(codes)], 1)
+    return Plane.of(codes).place(codes)
+
+
+def aligned(places: Tensor, target: Tensor) -> Tensor:
+    """Turned and mirrored, but neither moved nor stretched, as near to `target` as can be: both (N,2).
+
+    Orthogonal Procrustes of the centred places (Schoenemann 1966, Psychometrika 31:1-10).
+    """
+    centre = places.double().mean(0)
+    left, _, right = torch.linalg.svd(
+        (places.double() - centre).T @ (target.double() - target.double().mean(0))
+    )
+    return ((places.double() - centre) @ (left @ right) + centre).to(places)

@@ -360,6 +360,28 @@ class Run:
         with writing(self.folder):
             (self.folder / "previews").mkdir(exist_ok=True)
         write_bytes(self.folder / "previews" / f"epoch-{epoch:05d}.png", png(np.concatenate(rows)))
+        if previews.places is not None:
+            labels = {} if previews.labels is None else {"labels": previews.labels.short()}
+            places = {"places": previews.places, **labels}
+            write_tensors(self.folder / "previews" / f"places-{epoch:05d}.safetensors", places, {})
+
+    def places(self) -> tuple[list[tuple[int, Tensor]], Tensor | None]:
+        """Where the same validation pictures lay by epoch, (n,2) each, and their labels; what cannot be read is left out."""
+        found: list[tuple[int, Tensor]] = []
+        labels = None
+        for path in sorted((self.folder / "previews").glob("places-*.safetensors")):
+            try:
+                tensors, _ = read_tensors(path)
+                places, epoch = tensors["places"].float(), int(path.stem.removeprefix("places-"))
+                fits = places.ndim == 2 and places.shape[1] == 2 and places.isfinite().all()
+                if not fits or (found and places.shape != found[0][1].shape):
+                    continue
+                if (known := tensors.get("labels")) is not None and known.shape == places.shape[:1]:
+                    labels = known.long()
+            except (OSError, ValueError, KeyError, RuntimeError):
+                continue
+            found.append((epoch, places))
+        return found, labels
 
     def codes(self) -> Codes | None:
         """Those of the test pictures, where they were computed from the weights as they are now."""

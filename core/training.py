@@ -26,8 +26,10 @@ from torch import Tensor
 from core.data import Dataset, Split
 from core.family import Autoencoder, Turn
 from core.pictures import as_bytes
+from core.plane import flattened
 
 VALIDATION_BATCH = 500
+SCATTERED = 2_000  # validation pictures whose codes are followed through training
 FIT_CODES = 2_000  # of training pictures; enough for ten covariances of 32 numbers
 STOP_CODES = 500  # where somebody waits
 RESIDENT_BYTES = 2**31  # more pixels than this stay where they are, memory-mapped
@@ -118,6 +120,10 @@ class Previews:
 
     reconstructions: np.ndarray
     samples: np.ndarray
+    places: Tensor | None = (
+        None  # (n,2) of the codes of the first validation pictures, on their two main axes
+    )
+    labels: Tensor | None = None  # (n,) of these pictures
 
 
 @dataclass(frozen=True)
@@ -381,7 +387,17 @@ def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
     model = training.model
     x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
     samples = model.sample(2 * len(x), torch.Generator(training.device).manual_seed(training.plan.seed))
-    return Previews(as_bytes(model.reconstruct(x)), as_bytes(samples))
+    shown = as_bytes(model.reconstruct(x)), as_bytes(samples)
+    return Previews(*shown, *scattered(training, data.validation))
+
+
+def scattered(training: Training, split: Split) -> tuple[Tensor, Tensor | None]:
+    """Where the first pictures of a split lie among each other: (n,2), and their labels (n,)."""
+    pixels = Pixels(split.images[:SCATTERED], training.device)
+    some = torch.arange(len(pixels)).split(VALIDATION_BATCH)
+    codes = torch.cat([training.model.encode(pixels[batch]) for batch in some]).cpu()
+    labels = None if split.labels is None else torch.tensor(split.labels[:SCATTERED])
+    return flattened(codes), labels
 
 
 def showcase(split: Split, most: int = 10) -> list[int]:

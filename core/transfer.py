@@ -1,7 +1,7 @@
 """Runs on the move: out as one zip, and in again, checked like anything from outside.
 
 mnist-vae-7f3a/run.json, weights.safetensors (or checkpoint.safetensors), metrics.jsonl, steps.jsonl,
-               previews/*.png, cache/ or shipped/ with codes.safetensors and examples.png
+               previews/ with pictures and places by epoch, cache/ or shipped/ with what was computed of it
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ KNOWN = {
     r"(weights|checkpoint)\.safetensors": MAX_TENSOR_BYTES,
     r"(metrics|steps)\.jsonl": MAX_METRICS_BYTES,
     r"previews/(epoch-\d{5,9}|originals)\.png": MAX_PICTURE_BYTES,
-    r"(cache|shipped)/codes\.safetensors": MAX_TENSOR_BYTES,
+    r"previews/places-\d{5,9}\.safetensors": MAX_PICTURE_BYTES,
+    r"(cache|shipped)/(codes|elbo|map|robustness-[0-9a-f]{12})\.safetensors": MAX_TENSOR_BYTES,
     r"(cache|shipped)/examples\.png": MAX_PICTURE_BYTES,
 }  # what is taken in, and with how many bytes at most
 STORED = (".safetensors", ".png")  # hardly gets smaller

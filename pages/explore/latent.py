@@ -10,11 +10,11 @@ from core.jobs import ANALYSIS, Jobs
 from core.store import Run, Store
 from ui import inputs, runs, shell
 from ui.datasets import follow_download
-from ui.latent import chosen, glance, here, units, walk
+from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
 from ui.words import as_written
 
-CHAPTERS = ("Map", "All variants", "Numbers of the code")
+CHAPTERS = ("Map", "All variants", "Numbers of the code", "While it learnt")
 
 
 def main() -> None:
@@ -46,6 +46,9 @@ def main() -> None:
     )
     if chapter == CHAPTERS[1]:
         glance.show(group.proposed)
+        return
+    if chapter == CHAPTERS[3]:
+        history.show(run)
         return
     place = ground(run)
     if place is None:

@@ -17,6 +17,7 @@ from core.data import load
 from core.families import VAE, Sparse, Vanilla
 from core.jobs import Jobs
 from core.pictures import as_floats
+from core.plane import aligned
 from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
@@ -25,7 +26,7 @@ from ui.html import picture
 from ui.latent.here import badge
 
 PAGE = "explore/latent.py"
-CHAPTERS = ("Map", "All variants", "Numbers of the code")
+CHAPTERS = ("Map", "All variants", "Numbers of the code", "While it learnt")
 WHOLE = {"panel": 0, "corners": [[-1e3, -1e3], [-1e3, 1e3], [1e3, 1e3], [1e3, -1e3]]}
 
 
@@ -225,6 +226,24 @@ def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp
     shutil.rmtree(run.folder / "cache")
     page = open_page(PAGE, Store(tmp_path), run=run.id)
     assert not page.exception and f"evaluate {run.id} --keep" in said(page)
+
+
+def test_the_history_is_turned_to_fit_and_runs_without_one_say_so(
+    open_page: Open, mapped: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vae")
+    frames, labels = run.places()
+    assert [epoch for epoch, _ in frames] == [1, 2] and labels is not None
+    page = open_page(PAGE, Store(tmp_path), chapter="While it learnt", run=run.id)
+    data = data_of(page)
+    assert data["epochs"] == [1, 2] and data["names"] == list("0123456789")
+    first = np.frombuffer(b64decode(data["frames"][0]), "<f4").reshape(-1, 2)
+    np.testing.assert_allclose(first, aligned(frames[0][1], frames[1][1]).numpy(), atol=1e-6)
+    for file in (run.folder / "previews").glob("places-*"):
+        file.write_bytes(b"\x80\x04")
+    page = open_page(PAGE, Store(tmp_path), chapter="While it learnt", run=run.id)
+    assert not page.exception and "did not keep" in said(page)
 
 
 @pytest.mark.parametrize("hostile", [None, "x", 1.5, -1, 300, True, [1], {"0": 1}])

@@ -29,7 +29,7 @@ RUN = "mnist-vae-2-beta-1"
 SECONDS = 3.0  # of panning
 PATIENCE = 120_000  # milliseconds
 PLOTLY_APP = Path(__file__).with_name("plotly_app.py")
-AROUND_HALF = [(0.25, 0.03), (0.50, 0.03), (0.50, 0.97), (0.25, 0.97), (0.25, 0.03)]
+AROUND_HALF = [(0.15, 0.03), (0.51, 0.03), (0.51, 0.97), (0.15, 0.97), (0.15, 0.03)]
 
 
 def main() -> None:

@@ -16,6 +16,9 @@ STYLE = """<style>
 .bn .row { display: grid; gap: 3px; margin-bottom: 3px; }
 .bn .sum { font-size: 1.15rem; margin: 0.2rem 0 0.4rem; }
 .bn .share { display: flex; height: 0.7rem; border-radius: 3px; overflow: hidden; margin: 0.2rem 0 0.3rem; }
+.bn .shares { display: grid; grid-template-columns: max-content 1fr max-content; gap: 0.35rem 0.6rem; }
+.bn .shares { align-items: center; font-size: 0.85rem; }
+.bn .shares i { height: 0.8rem; border-radius: 2px; display: block; }
 .bn .glance { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }
 .bn img.smooth { image-rendering: auto; }
 .bn .captioned { gap: 0.7rem; }

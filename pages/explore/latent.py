@@ -81,6 +81,7 @@ def into_the_address(key: str) -> None:
     st.query_params["run"] = st.session_state[f"variant-{key}"]
 
 
+@st.fragment
 def the_map(run: Run, group: runs.Group, place: Ground) -> None:
     model = runs.model(run)
     cells = st.columns([2, 2, 2], gap="medium", vertical_alignment="bottom")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 from skimage.measure import points_in_poly
@@ -15,12 +16,14 @@ from core.pictures import png, sheet
 from core.sampling import between
 from ui.components.maps import CLASS_COLOURS
 from ui.html import block, captioned, strip
-from ui.inside.subject import CONFIG, LAYOUT, download
+from ui.inside.subject import download
 from ui.latent.ground import Ground, decoded, of_data, pictures
 
 NEIGHBOURS = 12
 SHOWN = 8
 STEPS = 9
+AVERAGED = 500  # pictures behind a mean
+MOST_CLASSES = 12
 
 
 def marked(place: Ground) -> str:
@@ -77,7 +80,7 @@ def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         if place.labels is not None:
-            st.plotly_chart(shares(place, some), key="shares", config=CONFIG)
+            st.html(block(shares(place, some)))
         spread = codes.std(0) if len(some) > 1 else torch.zeros(codes.shape[1])
         apart = (centre - place.codes.codes.mean(0)).abs() / place.codes.codes.std(0).clamp_min(1e-9)
         telling = apart.argsort(descending=True)[:3].tolist()
@@ -87,11 +90,11 @@ def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
             + "."
         )
     with right:
-        mean = pictures(place, model, some[:2_000].tolist()).mean(0).round().astype(np.uint8)
+        averaged = some[:AVERAGED].tolist()
+        mean = pictures(place, model, averaged).mean(0).round().astype(np.uint8)
+        title = "their mean picture" if len(averaged) == len(some) else f"the mean of {AVERAGED} of them"
         middle = decoded(model, centre[None])[0]
-        st.html(
-            block(captioned([("their mean picture", mean), ("decoded from their mean code", middle)], "8rem"))
-        )
+        st.html(block(captioned([(title, mean), ("decoded from their mean code", middle)], "8rem")))
         rows = {
             "Most typical": some[order[:SHOWN]],
             "Most extreme": some[order[::-1][:SHOWN]],
@@ -110,24 +113,18 @@ def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     keep_ends(place, model, centre, len(some))
 
 
-def shares(place: Ground, some: np.ndarray) -> go.Figure:
+def shares(place: Ground, some: np.ndarray) -> str:
+    """A bar for each class; HTML, because the first chart of a page costs its library."""
     labels = place.labels
     assert labels is not None
     counts = np.bincount(labels[some], minlength=len(place.class_names))
-    kept = [int(i) for i in np.argsort(-counts) if counts[i]][:12][::-1]
-    figure = go.Figure(
-        go.Bar(
-            x=[100 * counts[i] / len(some) for i in kept],
-            y=[place.class_names[i] for i in kept],
-            orientation="h",
-            marker_color=[CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in kept],
-            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
-        )
-    )
-    figure.update_layout(height=60 + 26 * len(kept), **LAYOUT)
-    figure.update_xaxes(title=dict(text="share of the lasso, %", standoff=4))
-    figure.update_yaxes(type="category")
-    return figure
+    most = counts.max()
+    rows = []
+    for index in [int(i) for i in np.argsort(-counts) if counts[i]][:MOST_CLASSES]:
+        bar = f"width: {100 * counts[index] / most:.1f}%; background: {CLASS_COLOURS[index % len(CLASS_COLOURS)]}"
+        share = f"{counts[index] / len(some):.1%}"
+        rows.append(f'<b>{escape(place.class_names[index])}</b><i style="{bar}"></i><span>{share}</span>')
+    return f'<div class="shares">{"".join(rows)}</div>'
 
 
 def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:

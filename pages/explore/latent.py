@@ -35,14 +35,21 @@ def main() -> None:
         )
         st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
-    cells = st.columns([1.4, 1.4, 2.2], gap="medium", vertical_alignment="bottom")
+    cells = st.columns(2, gap="medium")
     key = cells[0].selectbox(
         "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
     )  # fmt: skip
     group = groups[key]
     run = pick(group, cells[1])
-    chapter = cells[2].segmented_control(
-        "Show", CHAPTERS, default=CHAPTERS[0], required=True, key="chapter", bind="query-params"
+    chapter = st.segmented_control(
+        "Chapter",
+        CHAPTERS,
+        default=CHAPTERS[0],
+        required=True,
+        key="chapter",
+        bind="query-params",
+        label_visibility="collapsed",
+        width="stretch",
     )
     if chapter == CHAPTERS[1]:
         glance.show(group.proposed)

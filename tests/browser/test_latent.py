@@ -131,3 +131,13 @@ def test_a_narrow_window_holds_the_map(app: Server, page: Page) -> None:
     page.set_viewport_size({"width": 420, "height": 800})
     opened(page, app)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_history_plays(app: Server, page: Page) -> None:
+    visit(page, f"{app.url}/latent?run={RUN}&chapter=While+it+learnt")
+    told = page.locator(".lapse output")
+    expect(told).to_have_text("epoch 20", timeout=PATIENCE)
+    page.locator(".lapse input").fill("0")
+    expect(told).to_have_text("epoch 1")
+    page.get_by_role("button", name="Play").click()
+    expect(told).to_have_text("epoch 20", timeout=PATIENCE)

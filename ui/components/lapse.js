@@ -12,6 +12,7 @@ export default function ({ data, parentElement }) {
   const last = frames.length - 1
   const count = frames[0].length / 2
   const sizes = frames.map(extent)
+  const middles = frames.map((places) => data.names.map((_, label) => middle(places, label)))
   range.max = last
   root.at = Math.min(root.at ?? last, last)
 
@@ -22,6 +23,12 @@ export default function ({ data, parentElement }) {
     const far = Float32Array.from({ length: count }, (_, i) => Math.max(Math.abs(places[2 * i] - x), Math.abs(places[2 * i + 1] - y))).sort()
     reach = far[Math.floor(0.995 * (count - 1))] || 1
     return { x, y, reach }
+  }
+
+  function middle(places, label) {
+    const own = [...labels.keys()].filter((i) => labels[i] === label)
+    const median = (part) => own.map((i) => places[2 * i + part]).sort((a, b) => a - b)[own.length >> 1]
+    return own.length ? [median(0), median(1)] : null
   }
 
   function show(at) {
@@ -49,6 +56,20 @@ export default function ({ data, parentElement }) {
       pen.fillRect(x - (DOT * scale) / 2, y - (DOT * scale) / 2, DOT * scale, DOT * scale)
     }
     pen.globalAlpha = 1
+    if (!labels) return
+    pen.font = `600 ${13 * scale}px ${style.getPropertyValue("--st-font")}`
+    pen.textAlign = "center"
+    pen.textBaseline = "middle"
+    pen.lineWidth = 4 * scale
+    pen.strokeStyle = style.getPropertyValue("--st-secondary-background-color")
+    pen.fillStyle = style.getPropertyValue("--st-text-color")
+    data.names.forEach((name, label) => {
+      if (!middles[from][label]) return
+      const [x, y] = [0, 1].map((part) => mix(middles[from][label][part], middles[to][label][part]))
+      const place = [(x - x0) * zoom + width / 2, height / 2 - (y - y0) * zoom]
+      pen.strokeText(name, ...place)
+      pen.fillText(name, ...place)
+    })
   }
 
   const stop = () => {

@@ -47,7 +47,7 @@ def pick_colour(place: Ground, beside: Ground | None) -> tuple[str, np.ndarray |
     """The name and the values (N,) to colour by; None: by class."""
     dim = place.codes.codes.shape[1]
     ways = [CLASS] * (place.labels is not None) + [ERROR, DISTANCE] + [AGREEMENT] * (beside is not None)
-    ways += [f"z{number + 1}" for number in range(min(dim, 64))]
+    ways += [f"z{number + 1}" for number in range(dim)]
     chosen = st.selectbox("Colour by", ways, key="colour", bind="query-params")
     if chosen == ERROR:
         return "error", place.codes.errors.numpy()

@@ -13,7 +13,7 @@ from core.corruption import BY_NAME, corrupt, severity
 from core.data import load
 from core.evaluation import psnr
 from core.families import Denoising, Vanilla
-from core.findings import METRICS, Entry, finding, relative_error, sentence
+from core.findings import METRICS, Entry, area, finding, relative_error, sentence
 from core.jobs import Jobs
 from core.lab import Lab
 from core.pictures import as_bytes, as_floats, png
@@ -115,6 +115,23 @@ def test_the_table_is_the_relative_error_of_core(open_page: Open, tested: Store)
     assert "Denoising ◆" in frame.columns
 
 
+def test_the_areas_under_the_curves_are_those_of_core(open_page: Open, tested: Store) -> None:
+    page = open_page(PAGE, tested)
+    page.button_group(key="cells").set_value("Area under the curve").run()
+    frame = page.dataframe[0].value
+    vanilla = next(entry for entry in entries(tested) if entry.family == Vanilla.key).measured
+    expected = [area(vanilla, "psnr", place).mean for place in range(len(BY_NAME))]
+    assert frame["Vanilla"].tolist() == pytest.approx(expected)
+    assert "Doing nothing" in frame.columns and "area under its curve" in said(page)
+
+
+def test_the_pictures_of_the_best_variant_are_there_at_first(open_page: Open, tested: Store) -> None:
+    page = open_page(PAGE, tested)
+    told = finding([one for one in entries(tested) if one.family], METRICS["psnr"], 0, 3)
+    assert f"**{told.best.title} under gaussian noise, level 3**" in said(page)
+    assert "Worst 1, clean" in shown(page)
+
+
 def test_the_fair_view_leaves_out_what_was_learnt_with(open_page: Open, tested: Store) -> None:
     page = open_page(PAGE, tested)
     before = page.dataframe[1].value.set_index("Method")["Error, % of doing nothing"]
@@ -130,7 +147,9 @@ def test_the_fair_view_leaves_out_what_was_learnt_with(open_page: Open, tested: 
 
 def test_a_chosen_cell_shows_its_pictures(open_page: Open, tested: Store) -> None:
     page = open_page(PAGE, tested)
-    page.session_state["damages-psnr"] = {"selection": {"cells": [(9, "Vanilla")], "rows": [], "columns": []}}
+    page.session_state["damages-psnr-True"] = {
+        "selection": {"cells": [(9, "Vanilla")], "rows": [], "columns": []}
+    }
     page.run()
     assert not page.exception
     assert "Vanilla under low contrast, level 3" in said(page)

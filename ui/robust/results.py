@@ -26,6 +26,7 @@ from core.findings import (
     relative_error,
     sentence,
 )
+from core.lab import SEARCH
 from core.robustness import FEW
 from ui.inside.subject import CONFIG, LAYOUT, download
 from ui.robust import behind
@@ -33,6 +34,7 @@ from ui.robust.wish import Wish
 from ui.theme import colour
 from ui.words import as_written
 
+AGAINST, AREA = "Against doing nothing", "Area under the curve"
 GRAYS = ("#4d4d4d", "#7a7a7a", "#a0a0a0", "#b5653a", "#6b8e5a", "#8a6bb0")
 DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dot")
 
@@ -67,8 +69,7 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
     )
     st.caption(read_curves(wish, entries, corruption))
     cell = all_damages(wish, entries, metric)
-    if cell is not None:
-        behind.show(wish, entries, *cell)
+    behind.show(wish, entries, *(cell or (corruption, best_model(entries, metric, place, level))))
     summary(wish, entries)
     download(
         "Table",
@@ -77,6 +78,14 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
         "text/csv",
         "table",
     )
+
+
+def best_model(entries: Sequence[Entry], metric: Metric, place: int, level: int) -> str:
+    """The key of the variant that does best: its pictures are shown as long as no cell is chosen."""
+    found = finding(
+        [entry for entry in entries if entry.family and SEARCH not in entry.key], metric, place, level
+    )
+    return found.best.key if found else entries[0].key
 
 
 def said(entry: Entry) -> Entry:
@@ -157,28 +166,33 @@ def draw(
 
 def all_damages(wish: Wish, entries: list[Entry], metric: Metric) -> tuple[str, str] | None:
     """A row for every damage, a column for every method; the damage and the method of the cell that is chosen."""
+    st.markdown("**All damages**")
     idle = next((entry for entry in entries if entry.key == NOTHING), None)
-    compared = metric.key in ("psnr", "mse") and idle is not None
+    compared = False
+    if metric.key in ("psnr", "mse") and idle is not None:
+        way = st.segmented_control(
+            "Each cell", (AGAINST, AREA), default=AGAINST, required=True, key="cells", bind="query-params"
+        )
+        compared = way == AGAINST
     columns = [entry for entry in entries if not (compared and entry is idle)]
     columns = [entry for entry in columns if entry.measured.values(metric.key) is not None]
     if not columns:
         return None
     frame = numbers(wish, columns, metric, idle if compared else None)
     least, most = (100.0, 100.0) if compared else (float(frame.min(axis=None)), float(frame.max(axis=None)))
-    st.markdown("**All damages**")
     chosen = st.dataframe(
         frame.style.format("{:.0f} %" if compared else "{:.3f}").map(
             lambda value: against_idle(value) if compared else shade(value, least, most, metric.higher)
         ),
         on_select="rerun",
         selection_mode="single-cell",
-        key=f"damages-{metric.key}",
+        key=f"damages-{metric.key}-{compared}",
         height=36 * (len(frame) + 1) + 2,
     )
     what = (
         "Squared error over levels 1 to 5 in percent of doing nothing: below 100 (blue) a method helps, above (orange) it harms."
         if compared
-        else f"{metric.title}, mean over levels 0 to 5."
+        else f"{metric.title}: the area under its curve over levels 0 to 5, as the mean height."
     )
     st.caption(
         f"{what} ◆: it learnt with one of these damages. A cell that is chosen shows its pictures below."

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from core.findings import Entry
-from core.lab import Lab
-from core.robustness import Protocol
+from core.lab import CLASSICAL, Lab
+from core.robustness import Protocol, baseline_file
 from core.store import Run, Store
 from ui.runs import Group
 
@@ -74,15 +74,25 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
         seeds = cells[1].selectbox(
             "Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds", bind="query-params"
         )
+        there = are_there(runs[0], Protocol(int(pictures), int(seeds)))
         classical = cells[2].toggle(
-            "Classical denoisers", value=False, key="classical", bind="query-params",
+            "Classical denoisers",
+            value=there,
+            key="classical",
+            bind="query-params",
             help="NL-means, total variation and wavelets of scikit-image, on 100 pictures: they are slow.",
-        )  # fmt: skip
+        )
         search = cells[3].toggle(
             "Codes by search", value=False, key="search", bind="query-params",
             help="Beside each encoder's code the best that a descent finds: inversion, for the GAN above all. On 100 pictures.",
         )  # fmt: skip
     return Wish(group, tuple(runs), Protocol(int(pictures), int(seeds)), bool(classical), bool(search))
+
+
+def are_there(run: Run, protocol: Protocol) -> bool:
+    """Whether the slow denoisers have been measured: then they come at no cost."""
+    root, data = Store().root, run.record.dataset
+    return all(baseline_file(root, key, data, protocol).exists() for key in CLASSICAL)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading what was measured…")

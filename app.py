@@ -5,10 +5,10 @@ Where no server imports this file (AppTest, hosts that know no `st.App`) it is i
 
 import streamlit as st
 
-from ui import server, sheets, shell
+from ui import decoding, server, sheets, shell
 
 if __name__ == "__main__":
     shell.show()
 else:
     server.send_at_once()
-    app = st.App(shell.__file__, lifespan=server.lifespan, routes=[sheets.route])
+    app = st.App(shell.__file__, lifespan=server.lifespan, routes=[sheets.route, *decoding.routes])

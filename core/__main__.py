@@ -15,7 +15,7 @@ from core.verbs.console import BadInput, say
 from core.verbs.keeping import export, receive, stop
 from core.verbs.listing import datasets, families, jobs, runs, show
 from core.verbs.training import EPOCHS, estimate, fetch, train
-from core.verbs.using import codes, evaluate, lay_out, reconstruct, robustness, sample
+from core.verbs.using import codes, decoder, evaluate, lay_out, reconstruct, robustness, sample
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -104,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("-n", type=int, default=64)
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--out", required=True, type=Path, metavar="FILE.png")
+    one = verb(
+        decoder, "Export a run's decoder as ONNX, for browsers and for programs without torch.", job=True
+    )
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--out", type=Path, metavar="FILE.onnx", help="a copy; it is kept in the run")
     one = verb(codes, "Write the codes of a split as arrays `codes` (N,Z) and `labels` (N,).")
     one.add_argument("run", metavar="RUN")
     one.add_argument("--dataset", metavar="D", help="default: the one the run was trained on")

@@ -268,6 +268,7 @@ class Autoencoder(Family):
     """Picture to code and back, and new pictures from drawn codes."""
 
     sampling: ClassVar[str] = "drawn from a Gaussian mixture over training codes"
+    from_prior: ClassVar[bool] = False  # whether it samples from N(0, I)
 
     def __init__(self, config: Any, shape: Shape) -> None:
         super().__init__(config, shape)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from core.archives import Archive, ArchiveError, Entry
 from core.errors import one_line
+from core.export import MOST_BYTES as MAX_ONNX_BYTES
 from core.files import StoreError, writing
 from core.intake import MAX_BYTES as MAX_PICTURE_BYTES
 from core.run import MAX_METRICS_BYTES, Run
@@ -29,6 +30,7 @@ KNOWN = {
     r"previews/(epoch-\d{5,9}|originals)\.png": MAX_PICTURE_BYTES,
     r"previews/places-\d{5,9}\.safetensors": MAX_PICTURE_BYTES,
     r"(cache|shipped)/(codes|elbo|map|robustness-[0-9a-f]{12})\.safetensors": MAX_TENSOR_BYTES,
+    r"(cache|shipped)/decoder-[0-9a-f]{16}\.onnx": MAX_ONNX_BYTES,
     r"(cache|shipped)/examples\.png": MAX_PICTURE_BYTES,
 }  # what is taken in, and with how many bytes at most
 STORED = (".safetensors", ".png")  # hardly gets smaller

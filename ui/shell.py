@@ -70,6 +70,13 @@ MENU: dict[str, tuple[Entry, ...]] = {
             "A map of all test pictures by their codes: walk it, ask who is near, add your own.",
         ),
         Entry(
+            "explore/sample.py",
+            "sample",
+            "Sampling canvas",
+            ":material/draw:",
+            "Drag over a plane of codes, and the pictures of VAE and GAN follow the pointer.",
+        ),
+        Entry(
             "explore/robustness.py",
             "robustness",
             "Robustness",

@@ -62,6 +62,7 @@ class GAN(Autoencoder):
     symbol = "swords"
     headline = "sample_distance"
     sampling = "drawn from the prior N(0, I)"
+    from_prior = True
 
     def __init__(self, config: GANConfig, shape: Shape) -> None:
         super().__init__(config, shape)

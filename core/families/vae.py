@@ -47,6 +47,7 @@ class VAE(Autoencoder):
     symbol = "bubble_chart"
     headline = "negative_elbo"
     sampling = "drawn from the prior N(0, I)"
+    from_prior = True
 
     def __init__(self, config: VAEConfig, shape: Shape) -> None:
         super().__init__(config, shape)

@@ -57,6 +57,20 @@ def reconstruct(options: argparse.Namespace) -> None:
     print(options.out / "metrics.json")
 
 
+def decoder(options: argparse.Namespace) -> None:
+    """The decoder as ONNX: kept in the run, and written to a file where one is named."""
+    from core import export
+    from core.jobs import ANALYSIS
+    from core.store import Store
+
+    run = Store(options.store).run(options.run)
+    with options.work.lane(ANALYSIS):
+        file = export.keep(run, ready(run))
+    if options.out:
+        save(options.out, file.read_bytes())
+    print(options.out or file)
+
+
 def sample(options: argparse.Namespace) -> None:
     import torch
 

@@ -1,0 +1,58 @@
+"""A decoder as ONNX, so that it runs where there is no torch: in a browser, say."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.family import Autoencoder
+from core.files import write_bytes, writing
+from core.run import Run
+
+MOST_BYTES = 2**26
+
+
+class Decoder(nn.Module):
+    """One code (1,Z) -> its picture (1,C,H,W) in [0,1]."""
+
+    def __init__(self, model: Autoencoder) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.model.decode(z)
+
+
+def onnx(model: Autoencoder) -> bytes:
+    """The decoder as an ONNX file with its weights: input `z` (1,Z), output (1,C,H,W)."""
+    z = torch.zeros(1, model.config.latent_dim)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of itself
+        program = torch.onnx.export(Decoder(model), (z,), dynamo=True, external_data=False, verbose=False)
+    assert program is not None
+    return program.model_proto.SerializeToString()
+
+
+def file_of(run: Run, place: str = "cache") -> Path:
+    """Named by the weights it was made of."""
+    return run.folder / place / f"decoder-{run.weights_hash()}.onnx"
+
+
+def keep(run: Run, model: Autoencoder) -> Path:
+    """Beside the run's codes. Raises StoreError where nothing can be written."""
+    file = file_of(run)
+    with writing(file):
+        file.parent.mkdir(exist_ok=True)
+    write_bytes(file, onnx(model))
+    return file
+
+
+def kept(run: Run) -> Path | None:
+    """The decoder of the weights as they are now, where it was exported."""
+    if not run.weights_file.exists():
+        return None
+    found = (file_of(run, place) for place in ("cache", "shipped"))
+    return next((file for file in found if file.is_file() and file.stat().st_size <= MOST_BYTES), None)

@@ -1,0 +1,138 @@
+"""Sampling canvas: drag, and the picture follows the pointer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.store import Run, Store, StoreError
+from ui import inputs, runs, shell
+from ui.components.canvas import checked_at
+from ui.sampling import below, views
+from ui.sampling.views import CLASSES, ENGINES, SEEDS, THREE, Painter
+from ui.words import as_written
+
+MOST = 4
+FIRST = ("vae", "gan")  # on the canvas when nobody has chosen
+BELOW = ("From picture to picture", "Samples", "Sums of codes")
+
+
+def main() -> None:
+    st.title("Sampling canvas")
+    st.markdown("Every place on the canvas is a code. Drag, and the pictures follow; a double click pins them.")  # fmt: skip
+    try:
+        found = [run for run in Store().list() if isinstance(run, Run)]
+    except StoreError as error:
+        st.error(as_written(str(error)), icon=":material/folder_off:")
+        return
+    groups = {group.key: group for group in runs.groups(found)}
+    if not groups:
+        st.info(
+            "There are no trained models yet. The first takes less than a minute.",
+            icon=":material/model_training:",
+        )
+        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+        return
+    left, right = st.columns(2, gap="large")
+    key = left.selectbox(
+        "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
+    )  # fmt: skip
+    group = groups[key]
+    painters = chosen(group, right)
+    if not painters:
+        st.info("Choose at least one variant.", icon=":material/touch_app:")
+        return
+    with left:
+        kind = st.segmented_control(
+            "Plane", views.kinds(painters), default=views.kinds(painters)[0], required=True, key="plane", bind="query-params"
+        )  # fmt: skip
+    with right:
+        seed, ends = ask(kind, painters)
+    with st.expander(
+        "Pictures: examples, uploads, a photo, a drawing", icon=":material/image:", expanded=kind == THREE
+    ):
+        pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
+    if kind == THREE and len(pictures) < 3:
+        st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
+        return
+    shown = views.prepared(painters, kind, pictures, ends)
+    key = f"canvas-{'-'.join(painter.run.id for painter in painters)}-{kind}"
+    views.live(painters, shown, kind == SEEDS, seed, address(), engines(), key)
+    st.caption(
+        "Move or drag; arrow keys; a double click or Enter pins. The sliders add to single numbers of the code, a "
+        "double click takes that "
+        "back. Faint points are the data's codes."
+    )
+    what = st.segmented_control(
+        "Below",
+        BELOW,
+        default=BELOW[0],
+        required=True,
+        key="below",
+        bind="query-params",
+        label_visibility="collapsed",
+        width="stretch",
+    )
+    if what == BELOW[0]:
+        below.between(painters, pictures, views.pins(key))
+    elif what == BELOW[1]:
+        below.grid(painters, seed)
+    else:
+        below.sums(painters, pictures)
+
+
+def chosen(group: runs.Group, cell: object) -> list[Painter]:
+    """Two to four runs side by side; those that cannot be loaded are said and left out."""
+    titles = {run.id: runs.label(run, group) for run in group.runs}
+    within_reach = group.proposed
+    titles |= {run.id: runs.label(run, replace(group, runs=within_reach)) for run in within_reach}
+    usual = [run.id for run in within_reach if run.record.family in FIRST] or [
+        run.id for run in within_reach
+    ][:2]
+    ids = cell.multiselect(  # type: ignore[attr-defined]
+        "Variants, up to four",
+        list(titles),
+        usual,
+        format_func=titles.get,
+        max_selections=MOST,
+        key=f"painters-{group.key}",
+        bind="query-params",
+    )
+    found = []
+    for run in (one for one in group.runs if one.id in ids[:MOST]):
+        try:
+            found.append(Painter(run, runs.model(run), titles[run.id], runs.codes(run)))
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/broken_image:")
+    return found
+
+
+def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None]:
+    """The seed, and the two classes of a plane between classes."""
+    if kind == CLASSES:
+        names = list(views.class_means(painters[0]))
+        one, two = st.columns(2)
+        first = one.selectbox("From class", names, min(3, len(names) - 2), key="class-a", bind="query-params")
+        second = two.selectbox("To class", names, min(8, len(names) - 1), key="class-b", bind="query-params")
+        return 0, (first, second)
+    label = "Seed of the plane, and of samples below" if kind == SEEDS else "Seed of samples below"
+    return int(st.number_input(label, 0, 2**31 - 1, 0, key="seed", bind="query-params")), None
+
+
+def address() -> tuple[float, float]:
+    """The place that the address names."""
+    try:
+        numbers = [float(part) for part in st.query_params.get("at", "").split(",")]
+    except ValueError:
+        return 0.0, 0.0
+    return checked_at(numbers) or (0.0, 0.0)
+
+
+def engines() -> tuple[str, ...]:
+    """All, best first; the address may name one, for comparison."""
+    asked = st.query_params.get("engine")
+    return (asked,) if asked in ENGINES else ENGINES
+
+
+main()

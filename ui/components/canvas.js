@@ -1,0 +1,428 @@
+// A window into the space of codes. One code at a time is decoded, always the latest that was asked for.
+const STEP = 0.02 // of the window, by an arrow key
+const TRAIL = 80 // places
+const LATTICE = 2.5 // samples on either side of the middle, on the plane of seeds
+const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the server, by socket", fragment: "Decoding on the server, by rerun" }
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".canvas")
+  const signature = JSON.stringify([data.views.map((view) => [view.id, view.origin, view.across, view.up, view.decoder]), data.seed, data.endless])
+  if (root.live?.signature === signature) {
+    root.live.answer(data.frame)
+    return
+  }
+  root.live?.end()
+  root.live = live(root, data, signature, setStateValue)
+  return () => {}
+}
+
+function live(root, data, signature, setStateValue) {
+  const style = getComputedStyle(root)
+  const theme = (name) => style.getPropertyValue(name).trim()
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer
+  const floats = (text) => new Float32Array(bytes(text))
+  const views = data.views.map((view) => ({
+    ...view,
+    ...Object.fromEntries(["origin", "across", "up", "mean", "sd", "points"].map((name) => [name, floats(view[name])])),
+    labels: view.labels ? new Uint8Array(bytes(view.labels)) : null,
+    draws: view.draws ? floats(view.draws) : null,
+    turned: new Map(),
+  }))
+  const state = { at: [...data.start], centre: data.endless ? [...data.start] : [0, 0], pins: [], trail: [], shown: 0, ms: 0, stamps: [] }
+  if (data.endless) state.at = [0, 0]
+  let ended = false
+
+  root.innerHTML = `<div class="stage"><canvas class="pad" tabindex="0" role="application"
+      aria-label="Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div><p class="engine" aria-live="off"></p></div></div>
+    <div class="dials"></div><div class="tray" aria-label="pinned pictures"></div>`
+  const pad = root.querySelector(".pad")
+  const told = root.querySelector(".engine")
+  const tray = root.querySelector(".tray")
+  for (const view of views) {
+    const element = document.createElement("div")
+    element.className = "view"
+    element.innerHTML = "<h4></h4><canvas role='img'></canvas><p></p>"
+    element.querySelector("h4").textContent = view.title
+    element.querySelector("h4").style.borderColor = view.colour
+    view.picture = element.querySelector("canvas")
+    view.picture.setAttribute("aria-label", `what ${view.title} decodes at the pointer`)
+    view.words = element.querySelector("p")
+    view.picture.width = view.shape[2]
+    view.picture.height = view.shape[1]
+    root.querySelector(".views").append(element)
+  }
+  makeDials()
+
+  // --- codes ---
+
+  // The same random numbers for the same place and seed, on every machine.
+  function random(i, j, k) {
+    let h = (Math.imul(i, 374761393) ^ Math.imul(j, 668265263) ^ Math.imul(k, 2246822519) ^ Math.imul(data.seed, 3266489917)) | 0
+    h = Math.imul(h ^ (h >>> 15), 2246822519)
+    h = Math.imul(h ^ (h >>> 13), 3266489917)
+    return ((h ^ (h >>> 16)) >>> 0) / 4294967296
+  }
+  function normal(i, j, k) {
+    const u = Math.max(1e-12, random(i, j, 2 * k))
+    return Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * random(i, j, 2 * k + 1))
+  }
+  function sampleAt(view, i, j) {
+    const size = view.origin.length
+    if (!view.draws) return Float32Array.from({ length: size }, (_, k) => normal(i, j, k))
+    const row = Math.floor(random(i, j, 0) * (view.draws.length / size))
+    return view.draws.subarray(row * size, (row + 1) * size)
+  }
+
+  function codeAt(view, [u, v]) {
+    const size = view.origin.length
+    const z = new Float32Array(size)
+    if (!data.endless) {
+      for (let k = 0; k < size; k++) z[k] = view.origin[k] + u * view.across[k] + v * view.up[k]
+    } else {
+      const [x, y] = [state.centre[0] + u * LATTICE, state.centre[1] + v * LATTICE]
+      const [i, j] = [Math.floor(x), Math.floor(y)]
+      const ease = (t) => t * t * (3 - 2 * t)
+      const [a, b] = [ease(x - i), ease(y - j)]
+      let squares = 0
+      for (const [di, dj, weight] of [[0, 0, (1 - a) * (1 - b)], [1, 0, a * (1 - b)], [0, 1, (1 - a) * b], [1, 1, a * b]]) {
+        const corner = sampleAt(view, i + di, j + dj)
+        squares += weight * weight
+        for (let k = 0; k < size; k++) z[k] += weight * corner[k]
+      }
+      // A weighted mean of independent normals is too short: corrected, it is a draw from the prior again.
+      if (!view.draws) for (let k = 0; k < size; k++) z[k] /= Math.sqrt(squares)
+    }
+    for (const [k, by] of view.turned) z[k] += by
+    return z
+  }
+
+  function outside(view, z) {
+    let sum = 0
+    for (let k = 0; k < z.length; k++) sum += ((z[k] - view.mean[k]) / view.sd[k]) ** 2
+    return Math.sqrt(sum / z.length)
+  }
+
+  // --- engines ---
+
+  let engine = null
+  async function choose() {
+    for (const name of data.engines) {
+      try {
+        engine = await makers[name]()
+        engine.name = name
+        root.engine = name
+        return
+      } catch (error) {
+        console.info(`canvas: no ${name} (${error})`)
+      }
+    }
+  }
+
+  const makers = {
+    async browser() {
+      if (views.some((view) => !view.decoder)) throw new Error("a decoder has not been exported")
+      const [script, machine] = data.runtime.map((path) => new URL(path, location.origin).href)
+      const ort = await import(script)
+      ort.env.wasm.wasmPaths = { wasm: machine }
+      ort.env.wasm.numThreads = 1
+      const sessions = await Promise.all(
+        views.map(async (view) => {
+          const answer = await fetch(view.decoder)
+          if (!answer.ok) throw new Error(`${view.decoder}: ${answer.status}`)
+          return ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()), { executionProviders: ["wasm"] })
+        })
+      )
+      const decode = async (number, z) => {
+        const session = sessions[number]
+        const result = await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", z, [1, z.length]) })
+        return result[session.outputNames[0]].data
+      }
+      root.decode = decode // for tests
+      return { decode: async (codes) => Promise.all(codes.map((z, number) => decode(number, z))), scale: 255, end() {} }
+    },
+    async socket() {
+      const place = location.origin.replace(/^http/, "ws")
+      const sockets = await Promise.all(
+        views.map(
+          (view) =>
+            new Promise((resolve, reject) => {
+              const socket = new WebSocket(`${place}/api/decode/${encodeURIComponent(view.id)}`)
+              socket.binaryType = "arraybuffer"
+              socket.onopen = () => resolve(socket)
+              socket.onerror = () => reject(new Error("refused"))
+            })
+        )
+      )
+      const ask = (socket, z) =>
+        new Promise((resolve, reject) => {
+          socket.onmessage = (event) => resolve(new Uint8Array(event.data))
+          socket.onclose = () => reject(new Error("closed"))
+          socket.send(z)
+        })
+      return { decode: (codes) => Promise.all(codes.map((z, number) => ask(sockets[number], z))), scale: 1, end: () => sockets.forEach((one) => one.close()) }
+    },
+    async fragment() {
+      let waiting = null
+      let n = 0
+      return {
+        decode: (codes) =>
+          new Promise((resolve) => {
+            waiting = { n: ++n, resolve }
+            setStateValue("want", { n, codes: codes.map((z) => [...z]) })
+          }),
+        answer(frame) {
+          if (!waiting || frame.n !== waiting.n) return
+          const { resolve } = waiting
+          waiting = null
+          resolve(frame.pictures.map((text) => new Uint8Array(bytes(text))))
+        },
+        scale: 1,
+        end() {},
+      }
+    },
+  }
+
+  let busy = false
+  let again = false
+  async function follow() {
+    drawPad()
+    if (busy || !engine) return void (again = true)
+    busy = true
+    again = false
+    const codes = views.map((view) => codeAt(view, state.at))
+    const began = performance.now()
+    try {
+      const pictures = await engine.decode(codes)
+      if (ended) return
+      views.forEach((view, number) => paint(view, pictures[number], codes[number]))
+      const now = performance.now()
+      state.ms = now - began
+      root.latency = state.ms
+      root.drawn = (root.drawn ?? 0) + 1
+      state.stamps.push(now)
+      while (state.stamps[0] < now - 1000) state.stamps.shift()
+      told.textContent = `${NAMES[engine.name]} · ${state.ms.toFixed(1)} ms a picture${state.stamps.length > 5 ? ` · ${state.stamps.length} a second` : ""}`
+    } catch (error) {
+      if (ended) return
+      console.info(`canvas: ${engine.name} broke off (${error})`)
+      data.engines = data.engines.filter((name) => name !== engine.name)
+      engine = null
+      await choose()
+      again = true
+    } finally {
+      busy = false
+    }
+    if (again) follow()
+  }
+
+  function paint(view, values, z) {
+    const [channels, height, width] = view.shape
+    const image = new ImageData(width, height)
+    const size = width * height
+    const scale = engine.scale
+    for (let i = 0; i < size; i++) {
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round(scale * values[(channels === 3 ? c * size : 0) + i])
+      image.data[4 * i + 3] = 255
+    }
+    view.picture.getContext("2d").putImageData(image, 0, 0)
+    const norm = outside(view, z)
+    const out = norm > view.limit
+    view.words.className = out ? "out" : ""
+    view.words.textContent = out ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${((100 * norm) / view.limit).toFixed(0)} % of the way out`
+  }
+
+  // --- the pad ---
+
+  const side = () => pad.clientWidth
+  const toPad = ([u, v]) => [((u + 1) / 2) * pad.width, ((1 - v) / 2) * pad.height]
+
+  let ground = null
+  function drawGround() {
+    ground = document.createElement("canvas")
+    ground.width = ground.height = pad.width
+    const pen = ground.getContext("2d")
+    const view = views[0]
+    const scale = devicePixelRatio
+    if (data.endless) return
+    pen.globalAlpha = 0.35
+    for (let i = 0; i < view.points.length / 2; i++) {
+      const [x, y] = toPad([view.points[2 * i], view.points[2 * i + 1]])
+      pen.fillStyle = view.labels ? data.colours[view.labels[i] % data.colours.length] : theme("--st-primary-color")
+      pen.fillRect(x, y, 1.6 * scale, 1.6 * scale)
+    }
+    pen.globalAlpha = 1
+  }
+
+  function drawPad() {
+    const size = Math.round(side() * devicePixelRatio)
+    if (!size) return
+    if (pad.width !== size) {
+      pad.width = pad.height = size
+      ground = null
+    }
+    if (!ground) drawGround()
+    const pen = pad.getContext("2d")
+    pen.clearRect(0, 0, size, size)
+    pen.drawImage(ground, 0, 0)
+    const scale = devicePixelRatio
+    pen.strokeStyle = pen.fillStyle = theme("--st-text-color")
+    pen.font = `600 ${13 * scale}px ${theme("--st-font")}`
+    pen.textAlign = "center"
+    if (data.endless) drawLattice(pen, scale)
+    for (const [u, v, name] of views[0].marks) mark(pen, [u, v], name, scale)
+    state.pins.forEach((pin, number) => mark(pen, pin.on, String(number + 1), scale))
+    pen.lineWidth = 2 * scale
+    for (let i = 1; i < state.trail.length; i++) {
+      pen.globalAlpha = (0.6 * i) / state.trail.length
+      pen.beginPath()
+      pen.moveTo(...toPad(state.trail[i - 1]))
+      pen.lineTo(...toPad(state.trail[i]))
+      pen.stroke()
+    }
+    pen.globalAlpha = 1
+    const [x, y] = toPad(state.at)
+    pen.beginPath()
+    pen.arc(x, y, 7 * scale, 0, 7)
+    pen.stroke()
+  }
+  function drawLattice(pen, scale) {
+    for (let i = Math.ceil(state.centre[0] - LATTICE); i <= state.centre[0] + LATTICE; i++)
+      for (let j = Math.ceil(state.centre[1] - LATTICE); j <= state.centre[1] + LATTICE; j++) {
+        const [x, y] = toPad([(i - state.centre[0]) / LATTICE, (j - state.centre[1]) / LATTICE])
+        pen.globalAlpha = 0.5
+        pen.beginPath()
+        pen.arc(x, y, 3 * scale, 0, 7)
+        pen.fill()
+        pen.globalAlpha = 1
+      }
+  }
+  function mark(pen, at, name, scale) {
+    const [x, y] = toPad(at)
+    pen.beginPath()
+    pen.arc(x, y, 4 * scale, 0, 7)
+    pen.fill()
+    pen.fillText(name, x, y - 9 * scale)
+  }
+
+  const clip = (value) => Math.min(1, Math.max(-1, value))
+  const from = (event) => {
+    const box = pad.getBoundingClientRect()
+    return [clip(((event.clientX - box.left) / box.width) * 2 - 1), clip(1 - ((event.clientY - box.top) / box.height) * 2)]
+  }
+  function move(at) {
+    state.at = at
+    state.trail.push(at)
+    if (state.trail.length > TRAIL) state.trail.shift()
+    follow()
+  }
+  const rounded = (value) => Math.round(value * 1000) / 1000
+  const where = () => (data.endless ? [0, 1].map((k) => rounded(state.centre[k] + state.at[k] * LATTICE)) : state.at.map(rounded))
+  const release = () => setStateValue("at", where())
+
+  let start = null
+  pad.onpointerdown = (event) => {
+    pad.setPointerCapture(event.pointerId)
+    start = { at: from(event), centre: [...state.centre] }
+    if (!data.endless) move(from(event))
+  }
+  pad.onpointermove = (event) => {
+    const at = from(event)
+    if (start && data.endless) {
+      state.centre = [0, 1].map((k) => start.centre[k] - (at[k] - start.at[k]) * LATTICE)
+      state.trail = []
+    }
+    move(at)
+  }
+  pad.onpointerup = pad.onpointercancel = () => {
+    start = null
+    release()
+  }
+  pad.ondblclick = () => pin()
+  const WAYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
+  pad.onkeydown = (event) => {
+    if (event.key === "Enter") return pin()
+    if (!WAYS[event.key]) return
+    event.preventDefault()
+    if (data.endless) {
+      state.centre = [0, 1].map((k) => state.centre[k] + WAYS[event.key][k] * LATTICE)
+      move(state.at)
+    } else move([0, 1].map((k) => clip(state.at[k] + WAYS[event.key][k])))
+  }
+  pad.onkeyup = (event) => WAYS[event.key] && release()
+
+  // --- pins and dials ---
+
+  function pin() {
+    const codes = views.map((view) => codeAt(view, state.at))
+    const pictures = views.map((view) => {
+      const copy = document.createElement("canvas")
+      copy.width = view.picture.width
+      copy.height = view.picture.height
+      copy.getContext("2d").drawImage(view.picture, 0, 0)
+      return copy
+    })
+    state.pins.push({ on: [...state.at], at: where(), codes, pictures })
+    if (state.pins.length > 24) state.pins.shift()
+    tell()
+  }
+  function tell() {
+    tray.replaceChildren(
+      ...state.pins.map((one, number) => {
+        const button = document.createElement("button")
+        button.type = "button"
+        button.title = `Take pin ${number + 1} out`
+        button.setAttribute("aria-label", button.title)
+        const badge = document.createElement("span")
+        badge.textContent = number + 1
+        button.append(...one.pictures, badge)
+        button.onclick = () => {
+          state.pins.splice(number, 1)
+          tell()
+        }
+        return button
+      })
+    )
+    drawPad()
+    setStateValue("pins", state.pins.map((one) => ({ at: one.at, codes: one.codes.map((z) => [...z]) })))
+  }
+
+  function makeDials() {
+    const place = root.querySelector(".dials")
+    for (const view of views)
+      for (const [k, name, low, high] of view.dials) {
+        const label = document.createElement("label")
+        const input = document.createElement("input")
+        input.type = "range"
+        input.step = "any"
+        const reach = (high - low) / 2
+        input.min = -reach
+        input.max = reach
+        input.value = 0
+        input.oninput = () => {
+          view.turned.set(k, Number(input.value))
+          follow()
+        }
+        input.ondblclick = () => {
+          input.value = 0
+          input.oninput()
+        }
+        label.append(name, input)
+        label.title = `${view.title}: added to ${name}; a double click takes it back`
+        place.append(label)
+      }
+  }
+
+  const observer = new ResizeObserver(() => follow())
+  observer.observe(pad)
+  told.textContent = "Getting the decoders…"
+  choose().then(() => follow())
+  return {
+    signature,
+    answer: (frame) => engine?.answer?.(frame),
+    end() {
+      ended = true
+      observer.disconnect()
+      engine?.end()
+    },
+  }
+}

@@ -1,0 +1,228 @@
+"""Beside the canvas: from picture to picture, samples in a grid, and sums of codes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+import torch
+from PIL import Image
+from torch import Tensor
+
+from core import sampling
+from core.data import BY_NAME, DataError, Dataset, is_local, load
+from core.evaluation import nearest
+from core.pictures import as_bytes, as_floats, gif, png, sheet
+from core.windows import spherical
+from ui import work
+from ui.components.canvas import Pin
+from ui.html import block, captioned, strip
+from ui.inputs import Input
+from ui.inside.subject import download
+from ui.sampling.views import Painter, class_means, draws
+
+STEPS = 13
+FILM = 25
+SEARCH = 150  # steps of descent
+PAUSE, REST = 90, 900  # milliseconds
+SHOWN_NEAREST = 8
+
+
+# --- from picture to picture ------------------------------------------------------------------------------------
+
+
+@st.fragment
+def between(painters: Sequence[Painter], pictures: Sequence[Input], pins: Sequence[Pin]) -> None:
+    names = [one.name for one in pictures] + [f"pin {place}" for place in range(1, len(pins) + 1)]
+    if len(names) < 2:
+        st.caption("Choose two pictures above, or pin two places of the canvas with a double click.")
+        return
+    cells = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
+    first = cells[0].selectbox("From", names, 0, key="from")
+    second = cells[1].selectbox("To", names, 1, key="to")
+    way = cells[2].segmented_control(
+        "Way", ("Straight", "Along the sphere"), default="Straight", required=True, key="way", bind="query-params",
+        help="Along the sphere keeps the length of codes typical of a Gaussian prior.",
+    )  # fmt: skip
+    search = cells[3].toggle(
+        "Search better codes",
+        key="search",
+        help="Descends the error from the encoder's codes on: for the GAN above all.",
+    )
+    films: dict[str, np.ndarray] = {}
+    for number, painter in enumerate(painters):
+        ends = [end(painter, number, name, pictures, pins, search) for name in (first, second)]
+        codes = [code for code, _ in ends]
+        line = spherical if way != "Straight" else sampling.between
+        films[painter.title] = decoded(painter, line(*codes, FILM))
+        residual = " · ".join(words for _, words in ends if words)
+        some = films[painter.title][np.linspace(0, FILM - 1, STEPS).round().astype(int)]
+        alts = [f"{painter.title}, step {step + 1}" for step in range(STEPS)]
+        head = f"{painter.title}{f' · {residual}' if residual else ''}"
+        st.html(block(f'<div class="label">{escape(head)}</div>', strip(some, alts, STEPS)))
+    left, middle, right, _ = st.columns([1, 1, 1, 2])
+    frames = [sheet(np.stack(pair), len(pair)) for pair in zip(*films.values(), strict=True)]
+    there_and_back = [*frames, *frames[-2:0:-1]]
+    with left:
+        download("GIF", lambda: gif(there_and_back, PAUSE, PAUSE), "between.gif", "image/gif", "movie")
+    with middle:
+        download("WebP", lambda: webp(there_and_back), "between.webp", "image/webp", "animation")
+    with right:
+        download(
+            "Strip",
+            lambda: png(np.concatenate([sheet(one, FILM) for one in films.values()])),
+            "between.png",
+            "image/png",
+            "photo_library",
+        )
+
+
+def end(
+    painter: Painter, number: int, name: str, pictures: Sequence[Input], pins: Sequence[Pin], search: bool
+) -> tuple[Tensor, str]:
+    """The code of a picture or of a pin, and what of the picture it does not give back."""
+    if (
+        name.startswith("pin ")
+        and name.removeprefix("pin ").isdigit()
+        and int(name.removeprefix("pin ")) <= len(pins)
+    ):
+        return torch.tensor(pins[int(name.removeprefix("pin ")) - 1].codes[number]), ""
+    chosen = next(one for one in pictures if one.name == name)
+    x = as_floats(chosen.pixels)[None]
+    code = painter.encode([chosen])[0]
+    if search:
+        with work.alone():
+            *_, found = sampling.refine(painter.model, x, SEARCH)
+        code = found.codes[0]
+    with torch.inference_mode():
+        residual = float((painter.model.decode(code[None]) - x).square().mean())
+    return code, f"{name}: MSE {residual:.4f}"
+
+
+def decoded(painter: Painter, codes: Tensor) -> np.ndarray:
+    with torch.inference_mode():
+        return as_bytes(painter.model.decode(codes))
+
+
+def webp(frames: Sequence[np.ndarray]) -> bytes:
+    large = [Image.fromarray(np.repeat(np.repeat(one, 6, 0), 6, 1)) for one in frames]
+    file = io.BytesIO()
+    large[0].save(file, "WEBP", save_all=True, append_images=large[1:], duration=PAUSE, loop=0, lossless=True)
+    return file.getvalue()
+
+
+# --- samples ----------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def grid(painters: Sequence[Painter], seed: int) -> None:
+    cells = st.columns([2, 2, 3])
+    side = cells[0].select_slider("Pictures a side", (4, 6, 8, 10, 12), 8, key="side", bind="query-params")
+    temperature = cells[1].slider(
+        "Temperature",
+        0.1,
+        2.0,
+        1.0,
+        0.05,
+        key="temperature",
+        bind="query-params",
+        help="Below 1 only what is typical.",
+    )
+    cells[2].caption(
+        "Samples of the seed above. A temperature scales the distance of their codes from the middle."
+    )
+    columns = st.columns(len(painters), gap="medium")
+    for painter, column in zip(painters, columns, strict=True):
+        z = draws(painter.model, side * side, seed)
+        middle = torch.zeros(painter.dim) if painter.model.from_prior else painter.known().mean(0)
+        tiles = decoded(painter, middle + temperature * (z - middle))
+        with column:
+            st.html(
+                block(
+                    f'<div class="label">{escape(painter.title)}: {escape(painter.model.sampling)}</div>',
+                    strip(tiles, [f"{painter.title}, sample {k + 1}" for k in range(len(tiles))], side),
+                )
+            )
+            download(
+                "Picture",
+                lambda tiles=tiles: png(sheet(tiles, side)),
+                f"{painter.run.id}-samples.png",
+                "image/png",
+                "photo_library",
+            )
+            memorised(painter, tiles[:SHOWN_NEAREST])
+
+
+def memorised(painter: Painter, tiles: np.ndarray) -> None:
+    """The nearest training picture of the first samples, where the data are here."""
+    data = training_data(painter)
+    if data is None:
+        st.caption(
+            "Whether these were learnt by heart is shown where the training pictures are on this machine."
+        )
+        return
+    index, distance = _nearest(tiles.tobytes(), tiles.shape, data.name)
+    known = data.train.images[index]
+    st.html(
+        block(
+            '<div class="label">Is it memorised? The first samples, and the training picture nearest to each</div>',
+            strip(tiles, [f"sample {k + 1}" for k in range(len(tiles))], SHOWN_NEAREST),
+            strip(known, [f"nearest to sample {k + 1}" for k in range(len(tiles))], SHOWN_NEAREST),
+        )
+    )
+    st.caption(f"Mean squared distance {float(np.mean(distance)):.4f} per pixel.")
+
+
+@st.cache_data(show_spinner="Looking through the training pictures…", max_entries=32)
+def _nearest(pixels: bytes, shape: tuple[int, ...], name: str) -> tuple[np.ndarray, np.ndarray]:
+    index, distance = nearest(as_floats(np.frombuffer(pixels, np.uint8).reshape(shape)), load(name).train)
+    return index.numpy(), distance.numpy()
+
+
+def training_data(painter: Painter) -> Dataset | None:
+    record = painter.run.record.dataset
+    try:
+        if record["name"] not in BY_NAME or not is_local(record["name"]):
+            return None
+        data = load(record["name"])
+    except DataError:
+        return None
+    return data if data.fingerprint == record.get("fingerprint") else None
+
+
+# --- sums -------------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
+    """A − B + C of pictures and class means."""
+    classes = [f"mean of {name}" for name in class_means(painters[0])]
+    names = [one.name for one in pictures] + classes
+    if len(names) < 2:
+        st.caption("Choose pictures above: sums take at least two.")
+        return
+    cells = st.columns(3)
+    usual = (0, min(len(names) - 1, len(pictures)), min(len(names) - 1, len(pictures) + 1))
+    terms = [
+        cell.selectbox(label, names, start, key=f"term-{label}")
+        for cell, label, start in zip(cells, ("A", "− B", "+ C"), usual, strict=True)
+    ]
+    for painter in painters:
+        means = class_means(painter)
+        a, b, c = (
+            means[name.removeprefix("mean of ")]
+            if name in classes
+            else painter.encode([next(one for one in pictures if one.name == name)])[0]
+            for name in terms
+        )
+        tiles = decoded(painter, torch.stack([a, b, c, a - b + c]))
+        words = [f"A: {terms[0]}", f"B: {terms[1]}", f"C: {terms[2]}", "A − B + C"]
+        st.html(
+            block(
+                f'<div class="label">{escape(painter.title)}</div>',
+                captioned(list(zip(words, tiles, strict=True)), "8rem"),
+            )
+        )

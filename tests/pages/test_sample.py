@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import struct
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core import examples, sampling
+from core.data import load
+from core.families import GAN, VAE, Vanilla
+from core.pictures import as_bytes, as_floats, png
+from core.store import Run, Store
+from core.windows import CORNERS, Sheet, spherical
+from tests import toy
+from tests.pages.conftest import Open, links, shown, trained
+from ui.components.canvas import checked_at, checked_pins, wished
+from ui.html import picture
+from ui.sampling.below import webp
+from ui.sampling.views import draws
+
+PAGE = "explore/sample.py"
+PLANES = ("Codes", "Seeds", "Three pictures", "From class to class")
+BELOW = ("From picture to picture", "Samples", "Sums of codes")
+
+
+@pytest.fixture(scope="session")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A VAE, a GAN and a vanilla on digits. Shared by all tests: do not change it."""
+    store = Store(tmp_path_factory.mktemp("three"))
+    for Family in (VAE, GAN, Vanilla):
+        trained(store, Family, load("digits"), latent_dim=6)
+    return store
+
+
+def of(store: Store, family: str) -> Run:
+    return next(run for run in store.runs() if run.record.family == family)
+
+
+def said(app: AppTest) -> str:
+    kinds = (app.warning, app.info, app.error, app.caption, app.markdown)
+    return " ".join(element.value for kind in kinds for element in kind)
+
+
+def data_of(app: AppTest) -> dict[str, object]:
+    """What the canvas was given."""
+    return json.loads(
+        next(one for one in app.get("bidi_component") if '"views"' in one.proto.json).proto.json
+    )
+
+
+def floats(text: str) -> np.ndarray:
+    return np.frombuffer(b64decode(text), "<f4")
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("below", BELOW)
+def test_every_plane_and_everything_below_opens(
+    open_page: Open, three: Store, plane: str, below: str
+) -> None:
+    page = open_page(PAGE, three, plane=plane, below=below)
+    assert not page.exception and not page.warning
+    assert [view["title"] for view in data_of(page)["views"]] == ["Variational", "GAN"]
+    assert data_of(page)["endless"] == (plane == "Seeds")
+
+
+def test_the_plane_of_codes_is_that_of_core(open_page: Open, three: Store) -> None:
+    view = data_of(open_page(PAGE, three))["views"][0]
+    sheet = Sheet.over(of(three, "vae").codes().codes)
+    for name in ("origin", "across", "up"):
+        np.testing.assert_allclose(floats(view[name]), getattr(sheet, name).numpy(), atol=1e-5)
+
+
+def test_three_pictures_lie_at_their_corners(open_page: Open, three: Store) -> None:
+    view = data_of(open_page(PAGE, three, plane="Three pictures"))["views"][0]
+    assert [mark[2] for mark in view["marks"]] == ["digit 2", "digit 5", "digit 8"]
+    with torch.inference_mode():
+        codes = of(three, "vae").load().encode(as_floats(examples.pictures((1, 8, 8))[[2, 5, 8]]))
+    for (u, v), code in zip(CORNERS, codes, strict=True):
+        place = floats(view["origin"]) + u * floats(view["across"]) + v * floats(view["up"])
+        np.testing.assert_allclose(place, code.numpy(), atol=1e-4)
+    page = open_page(PAGE, three, plane="Three pictures", source="Upload")
+    assert not page.exception and "goes through three pictures" in said(page)
+
+
+def test_one_variant_may_be_without_a_prior(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, plane="Seeds")
+    page.multiselect(key="painters-digits").set_value([of(three, "vanilla").id]).run()
+    assert not page.exception
+    (view,) = data_of(page)["views"]
+    expected = draws(of(three, "vanilla").load(), 512, 1)
+    np.testing.assert_allclose(floats(view["draws"]).reshape(512, 6), expected.numpy(), atol=1e-6)
+    assert view["region"] == "the data"
+
+
+@pytest.mark.parametrize(("way", "line"), [("Straight", sampling.between), ("Along the sphere", spherical)])
+def test_the_way_between_two_pictures_is_that_of_core(open_page: Open, three: Store, way: str, line) -> None:
+    page = open_page(PAGE, three, way=way)
+    model = of(three, "vae").load()
+    with torch.inference_mode():
+        codes = model.encode(as_floats(examples.pictures((1, 8, 8))[[2, 5]]))
+        film = as_bytes(model.decode(line(codes[0], codes[1], 25)))
+    assert picture(film[0], "Variational, step 1") in shown(page)
+    assert picture(film[12], "Variational, step 7") in shown(page)
+    assert picture(film[24], "Variational, step 13") in shown(page)
+    assert "digit 2: MSE" in shown(page)
+
+
+def test_pins_are_ends_like_pictures(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three)
+    runs = [of(three, "vae"), of(three, "gan")]
+    key = f"canvas-{'-'.join(run.id for run in runs)}-Codes"
+    pins = [{"at": [0.1 * n, 0], "codes": [[0.5 * n] * 6, [0.1 * n] * 6]} for n in (1, 2)]
+    page.session_state[key] = {"pins": pins}
+    page.run()
+    options = next(box for box in page.selectbox if box.label == "From").options
+    assert options[-2:] == ["pin 1", "pin 2"]
+    next(box for box in page.selectbox if box.label == "From").select("pin 2").run()
+    assert not page.exception
+    with torch.inference_mode():
+        first = as_bytes(runs[0].load().decode(torch.full((1, 6), 1.0)))
+    assert picture(first[0], "Variational, step 1") in shown(page)
+
+
+def test_samples_are_those_of_the_seed_and_temperature(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, below="Samples", seed="7", temperature="0.5", side="4")
+    model = of(three, "vae").load()
+    with torch.inference_mode():
+        tiles = as_bytes(model.decode(0.5 * draws(model, 16, 7)))
+    assert picture(tiles[5], "Variational, sample 6") in shown(page)
+    assert "nearest to sample 1" in shown(page)  # the digits are always here
+
+
+def test_sums_of_codes_are_those_of_core(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, below="Sums of codes")
+    run = of(three, "vae")
+    known = run.codes()
+    with torch.inference_mode():
+        a = run.load().encode(as_floats(examples.pictures((1, 8, 8))[[2]]))[0]
+        b, c = (known.codes[known.labels == label].mean(0) for label in (0, 1))
+        expected = as_bytes(run.load().decode((a - b + c)[None]))[0]
+    assert picture(expected, "A − B + C") in shown(page)
+
+
+def test_a_picture_comes_by_rerun_where_nothing_else_is(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, engine="fragment")
+    assert data_of(page)["engines"] == ["fragment"]
+    runs = [of(three, "vae"), of(three, "gan")]
+    codes = [[0.3] * 6, [0.1] * 6]
+    page.session_state[f"canvas-{'-'.join(run.id for run in runs)}-Codes"] = {
+        "want": {"n": 4, "codes": codes}
+    }
+    page.run()
+    frame = data_of(page)["frame"]
+    assert frame["n"] == 4
+    for run, code, text in zip(runs, codes, frame["pictures"], strict=True):
+        with torch.inference_mode():
+            assert b64decode(text) == as_bytes(run.load().decode(torch.tensor([code])))[0].tobytes()
+
+
+@pytest.mark.parametrize("settings", [{"latent_dim": 1}, {"latent_dim": 40}])
+def test_codes_of_any_size_without_classes_or_codes(
+    open_page: Open, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    run = trained(Store(tmp_path), VAE, toy.dataset((3, 12, 10)), epochs=1, **settings)
+    for _ in range(2):
+        for plane in ("Codes", "Seeds"):
+            assert not open_page(PAGE, Store(tmp_path), plane=plane).exception
+        shutil.rmtree(run.folder / "cache", ignore_errors=True)
+
+
+def test_films_move(three: Store) -> None:
+    frames = [np.full((4, 6), value, np.uint8) for value in (0, 100, 200)]
+    with Image.open(io.BytesIO(webp(frames))) as film:
+        assert film.n_frames == 3 and film.size == (36, 24)
+
+
+@pytest.mark.parametrize(
+    "hostile", [None, "x", [], [{}], [{"at": [0, 0]}], [{"at": [0, 0], "codes": [[1], [2]]}], {"0": 1}]
+)
+def test_pins_from_a_browser_are_checked(hostile: object) -> None:
+    assert checked_pins(hostile, [2, 2]) == ()
+    good = {"at": [0, 0], "codes": [[1, 2], [3, 4]]}
+    assert len(checked_pins([good] * 99, [2, 2])) == 24
+    assert checked_pins([good | {"codes": [[1, float("nan")], [3, 4]]}], [2, 2]) == ()
+
+
+@pytest.mark.parametrize(
+    "hostile", [{}, {"want": 1}, {"want": {"n": "1"}}, {"want": {"n": 1, "codes": [[1]]}}, None]
+)
+def test_wishes_from_a_browser_are_checked(hostile: object) -> None:
+    assert wished(hostile, [2]) is None
+    assert (
+        checked_at([1, float("inf")]) is None
+        and checked_at("0,0") is None
+        and checked_at([0.5, -1]) == (0.5, -1)
+    )
+
+
+@pytest.mark.parametrize(
+    "parameter", ["data", "plane", "seed", "at", "engine", "below", "painters-digits", "way"]
+)
+def test_nonsense_in_the_address_is_ignored(open_page: Open, three: Store, parameter: str) -> None:
+    page = open_page(PAGE, three, **{parameter: "../<b>"})
+    assert not page.exception and "<b>" not in said(page)
+
+
+def test_empty_and_broken_stores_are_said(open_page: Open, three: Store, tmp_path: Path) -> None:
+    assert "Train the first" in links(open_page(PAGE, Store(tmp_path / "nothing")))
+    (tmp_path / "file").write_text("not a folder")
+    assert "cannot be read" in open_page(PAGE, Store(tmp_path / "file")).error[0].value
+    shutil.copytree(three.root, tmp_path / "store")
+    broken = of(Store(tmp_path / "store"), "vae")
+    broken.weights_file.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+    page = open_page(PAGE, Store(tmp_path / "store"))
+    assert not page.exception and broken.id in said(page)
+    assert [view["title"] for view in data_of(page)["views"]] == ["GAN"]
+
+
+def test_an_uploaded_picture_is_an_end(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, source="Upload")
+    assert "Choose two pictures above" in said(page)
+    for number in (3, 4):
+        page.file_uploader(key="uploads").upload(
+            f"{number}.png", png(examples.pictures((1, 28, 28))[number][0])
+        )
+    page.run()
+    assert not page.exception and "3.png: MSE" in shown(page)

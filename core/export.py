@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,9 @@ class Decoder(nn.Module):
 def onnx(model: Autoencoder) -> bytes:
     """The decoder as an ONNX file with its weights: input `z` (1,Z), output (1,C,H,W)."""
     z = torch.zeros(1, model.config.latent_dim)
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(
+        logging.ERROR
+    )  # that torchvision is not here
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of itself
         program = torch.onnx.export(Decoder(model), (z,), dynamo=True, external_data=False, verbose=False)

@@ -10,12 +10,12 @@ from core.store import Run, Store, StoreError
 from ui import inputs, runs, shell
 from ui.components.canvas import checked_at
 from ui.sampling import below, views
-from ui.sampling.views import CLASSES, ENGINES, SEEDS, THREE, Painter
+from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
 from ui.words import as_written
 
 MOST = 4
 FIRST = ("vae", "gan")  # on the canvas when nobody has chosen
-BELOW = ("From picture to picture", "Samples", "Sums of codes")
+BELOW = ("From picture to picture", "Samples", "One number at a time", "Sums of codes")
 
 
 def main() -> None:
@@ -50,9 +50,14 @@ def main() -> None:
     with right:
         seed, ends = ask(kind, painters)
     with st.expander(
-        "Pictures: examples, uploads, a photo, a drawing", icon=":material/image:", expanded=kind == THREE
+        "Pictures: examples, uploads, a photo, a drawing",
+        icon=":material/image:",
+        expanded=kind in (AROUND, THREE),
     ):
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
+    if kind == AROUND and not pictures:
+        st.info("This plane lies around a picture: choose one.", icon=":material/center_focus_strong:")
+        return
     if kind == THREE and len(pictures) < 3:
         st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
         return
@@ -78,6 +83,8 @@ def main() -> None:
         below.between(painters, pictures, views.pins(key))
     elif what == BELOW[1]:
         below.grid(painters, seed)
+    elif what == BELOW[2]:
+        below.traversals(painters, pictures)
     else:
         below.sums(painters, pictures)
 

@@ -27,8 +27,8 @@ from ui.sampling.below import webp
 from ui.sampling.views import draws
 
 PAGE = "explore/sample.py"
-PLANES = ("Codes", "Seeds", "Three pictures", "From class to class")
-BELOW = ("From picture to picture", "Samples", "Sums of codes")
+PLANES = ("Codes", "Seeds", "Around a picture", "Three pictures", "From class to class")
+BELOW = ("From picture to picture", "Samples", "One number at a time", "Sums of codes")
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +88,26 @@ def test_three_pictures_lie_at_their_corners(open_page: Open, three: Store) -> N
         np.testing.assert_allclose(place, code.numpy(), atol=1e-4)
     page = open_page(PAGE, three, plane="Three pictures", source="Upload")
     assert not page.exception and "goes through three pictures" in said(page)
+
+
+def test_a_plane_around_a_picture_has_it_in_the_middle(open_page: Open, three: Store) -> None:
+    view = data_of(open_page(PAGE, three, plane="Around a picture"))["views"][0]
+    with torch.inference_mode():
+        code = of(three, "vae").load().encode(as_floats(examples.pictures((1, 8, 8))[[2]]))[0]
+    np.testing.assert_allclose(floats(view["origin"]), code.numpy(), atol=1e-5)
+    assert view["marks"] == [[0.0, 0.0, "digit 2"]]
+
+
+def test_one_number_at_a_time_is_turned(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, below="One number at a time")
+    run = of(three, "vae")
+    number, name, low, high = data_of(page)["views"][0]["dials"][0]
+    with torch.inference_mode():
+        code = run.load().encode(as_floats(examples.pictures((1, 8, 8))[[2]])).repeat(13, 1)
+        code[:, number] = torch.linspace(low, high, 13)
+        tiles = as_bytes(run.load().decode(code))
+    assert picture(tiles[0], f"Variational, {name} = {low:.2f}") in shown(page)
+    assert picture(tiles[12], f"Variational, {name} = {high:.2f}") in shown(page)
 
 
 def test_one_variant_may_be_without_a_prior(open_page: Open, three: Store) -> None:

@@ -22,7 +22,7 @@ from ui.components.canvas import Pin
 from ui.html import block, captioned, strip
 from ui.inputs import Input
 from ui.inside.subject import download
-from ui.sampling.views import Painter, class_means, draws
+from ui.sampling.views import Painter, class_means, dials, draws
 
 STEPS = 13
 FILM = 25
@@ -191,6 +191,29 @@ def training_data(painter: Painter) -> Dataset | None:
     except DataError:
         return None
     return data if data.fingerprint == record.get("fingerprint") else None
+
+
+# --- one number at a time ---------------------------------------------------------------------------------------
+
+
+@st.fragment
+def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
+    """A picture decoded while one number of its code goes through the values that the data give it; those that say most first."""
+    start = pictures[0].name if pictures else "the mean code"
+    st.caption(
+        f"From {start}: each row turns one number from where 1 % of the data lie below it to where 99 % do."
+    )
+    for painter in painters:
+        code = painter.encode(pictures[:1])[0] if pictures else painter.known().mean(0)
+        parts = [f'<div class="label">{escape(painter.title)}</div>']
+        for number, name, low, high in dials(painter):
+            codes = code.repeat(STEPS, 1)
+            codes[:, number] = torch.linspace(low, high, STEPS)
+            alts = [f"{painter.title}, {name} = {float(value):.2f}" for value in codes[:, number]]
+            parts.append(
+                f"<small>{name}: {low:.2f} to {high:.2f}</small>{strip(decoded(painter, codes), alts, STEPS)}"
+            )
+        st.html(block(*parts))
 
 
 # --- sums -------------------------------------------------------------------------------------------------------

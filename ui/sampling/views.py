@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -22,13 +22,8 @@ from ui.inputs import Input
 from ui.inside.subject import is_vae
 from ui.theme import colour
 
-CODES, THREE, CLASSES, LASSO, SEEDS = (
-    "Codes",
-    "Three pictures",
-    "From class to class",
-    "From lasso to lasso",
-    "Seeds",
-)
+CODES, AROUND, THREE = "Codes", "Around a picture", "Three pictures"
+CLASSES, LASSO, SEEDS = "From class to class", "From lasso to lasso", "Seeds"
 ENGINES = ("browser", "socket", "fragment")
 DIALS = 6
 DRAWS = 512
@@ -83,7 +78,7 @@ def kinds(painters: Sequence[Painter]) -> list[str]:
     """The planes that there are for these runs."""
     there = [CODES] if all(painter.dim > 1 for painter in painters) else []
     there += [SEEDS]
-    there += [THREE] * all(painter.dim > 1 for painter in painters)
+    there += [AROUND, THREE] * all(painter.dim > 1 for painter in painters)
     there += [CLASSES] * all(painter.dim > 1 and len(class_means(painter)) > 1 for painter in painters)
     kept = st.session_state.get("directions", {})
     there += [LASSO] * (len(painters) == 1 and len(kept.get(painters[0].run.id, ())) == painters[0].dim > 1)
@@ -94,6 +89,8 @@ def sheet(painter: Painter, kind: str, pictures: Sequence[Input], ends: tuple[st
     codes = painter.known()
     if kind == THREE and len(pictures) >= 3:
         return Sheet.through(*painter.encode(pictures[:3]))
+    if kind == AROUND and pictures:
+        return replace(Sheet.over(codes), origin=painter.encode(pictures[:1])[0])
     if kind == CLASSES and ends is not None:
         means = class_means(painter)
         return Sheet.along(means[ends[0]], means[ends[1]], codes)
@@ -149,6 +146,8 @@ def prepared(
     painters: Sequence[Painter], kind: str, pictures: Sequence[Input], ends: tuple[str, str] | None
 ) -> list[View]:
     marks: list[tuple[float, float, str]] = []
+    if kind == AROUND and pictures:
+        marks = [(0.0, 0.0, pictures[0].name)]
     if kind == THREE:
         marks = [(u, v, one.name) for (u, v), one in zip(CORNERS, pictures, strict=False)]
     if kind == CLASSES and ends is not None:

@@ -1,0 +1,166 @@
+"""The sampling canvas in a real browser: three engines, decoders that agree with torch, drag, pin, and back by the address."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from core import examples, export
+from core.pictures import png
+from core.store import Store
+from tests.serving import ROOT, Server, settle, visit
+from ui.decoding import MACHINE, SCRIPT, address_of_decoder
+
+PATIENCE = 60_000  # milliseconds; the first visit waits for torch
+BOX = Store(ROOT / "models_store")
+SHIPPED = [run for run in BOX.runs() if export.kept(run) is not None]
+
+RUN_ALL = """async ({ script, machine, decoders }) => {
+    const ort = await import(new URL(script, location.origin).href)
+    ort.env.wasm.wasmPaths = { wasm: new URL(machine, location.origin).href }
+    ort.env.wasm.numThreads = 1
+    const found = []
+    for (const { url, z } of decoders) {
+        const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer())
+        const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] })
+        const input = new ort.Tensor("float32", Float32Array.from(z), [1, z.length])
+        const result = await session.run({ [session.inputNames[0]]: input })
+        found.push([...result[session.outputNames[0]].data])
+    }
+    return found
+}"""
+
+
+def opened(page: Page, app: Server, more: str = "") -> Locator:
+    visit(page, f"{app.url}/sample{more}")
+    expect(page.locator(".engine")).to_contain_text("a picture", timeout=PATIENCE)
+    settle(page)
+    pad = page.locator(".pad")
+    pad.scroll_into_view_if_needed()
+    return pad
+
+
+def spot(pad: Locator, across: float, down: float) -> tuple[float, float]:
+    box = pad.bounding_box()
+    assert box
+    return box["x"] + across * box["width"], box["y"] + down * box["height"]
+
+
+def drawn(page: Page) -> int:
+    return int(page.locator(".canvas").evaluate("e => e.drawn"))
+
+
+def seen(page: Page) -> list[str]:
+    return page.locator(".view canvas").evaluate_all("all => all.map(one => one.toDataURL())")
+
+
+def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> None:
+    visit(page, app.url + "/sample")
+    rng = torch.Generator().manual_seed(0)
+    codes = [torch.randn(1, run.record.outline().config.latent_dim, generator=rng) for run in SHIPPED]
+    decoders = [
+        {"url": address_of_decoder(run.id, run.weights_hash()), "z": z[0].tolist()}
+        for run, z in zip(SHIPPED, codes, strict=True)
+    ]
+    runtime = {"script": f"/api/runtime/{SCRIPT}", "machine": f"/api/runtime/{MACHINE}"}
+    found = page.evaluate(RUN_ALL, runtime | {"decoders": decoders})
+    assert len(SHIPPED) >= 15
+    for run, z, values in zip(SHIPPED, codes, found, strict=True):
+        with torch.inference_mode():
+            expected = run.load().decode(z).flatten().numpy()
+        assert np.abs(np.array(values) - expected).max() <= 1e-5, run.id
+
+
+@pytest.mark.parametrize("engine", ["browser", "socket", "fragment"])
+def test_pictures_follow_the_pointer(app: Server, page: Page, engine: str) -> None:
+    pad = opened(page, app, f"?engine={engine}")
+    assert page.locator(".canvas").evaluate("e => e.engine") == engine
+    shots = []
+    for across, down in ((0.3, 0.3), (0.7, 0.6)):
+        page.mouse.move(*spot(pad, across, down))
+        page.wait_for_timeout(800)
+        shots.append(seen(page))
+    assert len(shots[0]) == 2 and all(a != b for a, b in zip(*shots, strict=True))
+
+
+def test_without_a_network_the_browser_goes_on(app: Server, page: Page, page_errors: list[str]) -> None:
+    pad = opened(page, app)
+    assert page.locator(".canvas").evaluate("e => e.engine") == "browser"
+    page.context.set_offline(True)
+    before, shot = drawn(page), seen(page)
+    page.mouse.move(*spot(pad, 0.2, 0.2))
+    page.mouse.move(*spot(pad, 0.8, 0.7), steps=20)
+    page.wait_for_timeout(500)
+    assert drawn(page) > before and seen(page) != shot
+    page.context.set_offline(False)
+    page_errors.clear()  # what Streamlit says of its own connection
+
+
+def test_drag_pin_go_between_two_uploads_and_come_back_by_the_address(app: Server, page: Page) -> None:
+    pad = opened(page, app, "?source=Upload")
+    page.mouse.move(*spot(pad, 0.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*spot(pad, 0.25, 0.3), steps=10)
+    page.mouse.up()
+    page.wait_for_url("**at=-0.5*")
+    page.mouse.dblclick(*spot(pad, 0.25, 0.3))
+    expect(page.get_by_role("button", name="Take pin 1 out")).to_be_visible()
+
+    page.get_by_text("Pictures: examples, uploads").click()
+    files = [
+        {"name": f"{n}.png", "mimeType": "image/png", "buffer": png(examples.pictures((1, 28, 28))[n][0])}
+        for n in (3, 4)
+    ]
+    page.locator("input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+    expect(page.get_by_alt_text("Variational, step 13")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("3.png: MSE").first).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="GIF").click()
+    with Image.open(io.BytesIO(Path(download.value.path()).read_bytes())) as film:
+        assert film.n_frames == 48  # there and back
+
+    shot = seen(page)
+    visit(page, page.url)
+    expect(page.locator(".engine")).to_contain_text("a picture", timeout=PATIENCE)
+    page.wait_for_timeout(500)
+    assert seen(page) == shot
+
+
+def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: Page) -> None:
+    pad = opened(page, app, "?plane=Seeds&seed=3")
+    pad.focus()
+    shot = seen(page)
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url("**at=3*")
+    page.wait_for_timeout(300)
+    assert seen(page) != shot
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Take pin 1 out")).to_be_visible()
+    page.get_by_role("button", name="Take pin 1 out").click()
+    expect(page.get_by_role("button", name="Take pin 1 out")).to_have_count(0)
+
+
+def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page: Page) -> None:
+    opened(page, app)
+    shot = seen(page)
+    dial = page.locator(".dials input").first
+    dial.evaluate("e => { e.value = e.max; e.oninput() }")
+    page.wait_for_timeout(400)
+    after = seen(page)
+    assert after[0] != shot[0] and after[1] == shot[1]  # the first variant's number
+    for other in page.locator(".dials input").all()[:6]:
+        other.evaluate("e => { e.max = 50; e.value = 50; e.oninput() }")
+    expect(page.locator(".view p").first).to_contain_text("Beyond what the prior covers")
+
+
+def test_a_narrow_window_holds_the_canvas(app: Server, page: Page) -> None:
+    page.set_viewport_size({"width": 420, "height": 800})
+    opened(page, app)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

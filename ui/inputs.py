@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from core import examples, intake
 from core.data import BY_NAME, DataError, Dataset, is_local, load
@@ -26,6 +27,10 @@ class Input:
     pixels: np.ndarray  # uint8 (C,H,W): what the models see
     original: intake.Picture | None = None  # what was brought, where it was not already of that shape
     notes: tuple[str, ...] = ()
+
+    def code_by(self, run: str) -> Tensor | None:
+        """Its code by a run, where that is all that is left of it."""
+        return None
 
 
 def pick_one(shape: Shape, dataset: str) -> Input | None:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.store import Run, Store, StoreError
 from ui import inputs, runs, shell
 from ui.components.canvas import checked_at
-from ui.sampling import below, views
+from ui.sampling import below, remembered, views
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
 from ui.words import as_written
 
@@ -55,6 +55,7 @@ def main() -> None:
         expanded=kind in (AROUND, THREE),
     ):
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
+        pictures = kept_in_the_address(painters, pictures)
     if kind == AROUND and not pictures:
         st.info("This plane lies around a picture: choose one.", icon=":material/center_focus_strong:")
         return
@@ -87,6 +88,24 @@ def main() -> None:
         below.traversals(painters, pictures)
     else:
         below.sums(painters, pictures)
+
+
+def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -> list[inputs.Input]:
+    """What was brought leaves its codes in the address; an address with codes and nothing brought gives them back."""
+    brought = st.session_state.get("source") in ("Upload", "Camera", "Draw")
+    if brought and pictures:
+        st.query_params["codes"] = remembered.written(painters, pictures)
+        return pictures
+    if pictures or not brought:
+        if "codes" in st.query_params:
+            del st.query_params["codes"]
+        return pictures
+    found = remembered.read(st.query_params.get("codes", ""), painters)
+    if found:
+        st.caption(
+            "The address remembers the codes of these pictures, not the pictures: what is shown of them is decoded."
+        )
+    return list(found)
 
 
 def chosen(group: runs.Group, cell: object) -> list[Painter]:

@@ -253,3 +253,25 @@ def test_an_uploaded_picture_is_an_end(open_page: Open, three: Store) -> None:
         )
     page.run()
     assert not page.exception and "3.png: MSE" in shown(page)
+
+
+def test_the_address_remembers_codes_of_what_was_brought(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, source="Upload", plane="Around a picture")
+    page.file_uploader(key="uploads").upload("3.png", png(examples.pictures((1, 28, 28))[3][0])).run()
+    view = data_of(page)["views"][0]
+    (codes,) = [value for name, values in page.query_params.items() if name == "codes" for value in [values]]
+    text = codes if isinstance(codes, str) else codes[0]
+    again = open_page(PAGE, three, source="Upload", plane="Around a picture", codes=text)
+    assert not again.exception and "remembers the codes" in said(again)
+    np.testing.assert_allclose(
+        floats(data_of(again)["views"][0]["origin"]), floats(view["origin"]), rtol=2e-3, atol=2e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "codes", ["", "x", "a~b!c~d", "~,,,", "é~é", "{id}~AAAA", "{id}~" + "fAB8" * 4, "!" * 5_000]
+)
+def test_addresses_that_remember_nothing_sound_are_ignored(open_page: Open, three: Store, codes: str) -> None:
+    text = codes.replace("{id}", of(three, "vae").id)
+    page = open_page(PAGE, three, source="Upload", plane="Around a picture", codes=text)
+    assert not page.exception and "lies around a picture" in said(page)

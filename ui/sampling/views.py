@@ -48,8 +48,13 @@ class Painter:
         return self.codes.codes if self.codes is not None else draws(self.model, 2_000, 0)
 
     def encode(self, pictures: Sequence[Input]) -> Tensor:
-        with torch.inference_mode():
-            return self.model.encode(torch.stack([as_floats(one.pixels) for one in pictures])).clone()
+        """(n,Z); of a picture that is remembered by its codes, those."""
+        with torch.no_grad():
+            codes = self.model.encode(torch.stack([as_floats(one.pixels) for one in pictures]))
+        for place, one in enumerate(pictures):
+            if (known := one.code_by(self.run.id)) is not None:
+                codes[place] = known
+        return codes
 
 
 def draws(model: Autoencoder, count: int, seed: int) -> Tensor:
@@ -57,8 +62,8 @@ def draws(model: Autoencoder, count: int, seed: int) -> Tensor:
     rng = torch.Generator().manual_seed(seed)
     if model.from_prior:
         return torch.randn(count, model.config.latent_dim, generator=rng)
-    with torch.inference_mode():
-        return model.mixture.draw(count, rng).clone()
+    with torch.no_grad():
+        return model.mixture.draw(count, rng)
 
 
 def class_means(painter: Painter) -> dict[str, Tensor]:

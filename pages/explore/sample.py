@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core import export
+from core.jobs import ANALYSIS, Jobs
 from core.store import Run, Store, StoreError
 from ui import inputs, runs, shell
 from ui.components.canvas import checked_at
+from ui.datasets import follow_download
 from ui.sampling import below, remembered, views
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
 from ui.words import as_written
@@ -56,15 +59,18 @@ def main() -> None:
     ):
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
         pictures = kept_in_the_address(painters, pictures)
+    pictures += remembered.pinned(painters, views.all_pins(painters))
     if kind == AROUND and not pictures:
         st.info("This plane lies around a picture: choose one.", icon=":material/center_focus_strong:")
         return
-    if kind == THREE and len(pictures) < 3:
+    corners = through(pictures) if kind == THREE else pictures
+    if kind == THREE and len(corners) < 3:
         st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
         return
-    shown = views.prepared(painters, kind, pictures, ends)
-    key = f"canvas-{'-'.join(painter.run.id for painter in painters)}-{kind}"
+    shown = views.prepared(painters, kind, corners, ends)
+    key = views.key_of(painters, kind)
     views.live(painters, shown, kind == SEEDS, seed, address(), engines(), key)
+    offer_decoders(painters)
     st.caption(
         "Move or drag; arrow keys; a double click or Enter pins. The sliders add to single numbers of the code, a "
         "double click takes that "
@@ -81,7 +87,7 @@ def main() -> None:
         width="stretch",
     )
     if what == BELOW[0]:
-        below.between(painters, pictures, views.pins(key))
+        below.between(painters, pictures)
     elif what == BELOW[1]:
         below.grid(painters, seed)
     elif what == BELOW[2]:
@@ -106,6 +112,43 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
             "The address remembers the codes of these pictures, not the pictures: what is shown of them is decoded."
         )
     return list(found)
+
+
+def through(pictures: list[inputs.Input]) -> list[inputs.Input]:
+    """The three pictures of a plane, pins among them, where there are more to choose from."""
+    if len(pictures) <= 3:
+        return pictures
+    by_name = {one.name: one for one in pictures}
+    names = st.multiselect("Through", list(by_name), list(by_name)[:3], max_selections=3, key="through")
+    return [by_name[name] for name in names]
+
+
+def offer_decoders(painters: list[Painter]) -> None:
+    """A decoder that was not exported is used on the server: a job can change that."""
+    missing = [painter for painter in painters if export.kept(painter.run) is None]
+    if not missing or "browser" not in engines():
+        return
+    try:
+        jobs = Jobs().all()
+    except StoreError:
+        return
+    active = [
+        job for job in jobs if job.active and job.arguments in [("decoder", one.run.id) for one in missing]
+    ]
+    if active:
+        follow_download(active[0].id)
+    elif st.button(
+        "Decode in the browser",
+        icon=":material/bolt:",
+        help="Exports the decoders, in the background: a few seconds.",
+    ):
+        try:
+            for one in missing:
+                Jobs().start(["decoder", one.run.id], f"Decoder of {one.title}", lane=ANALYSIS)
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/folder_off:")
+        else:
+            st.rerun()
 
 
 def chosen(group: runs.Group, cell: object) -> list[Painter]:

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core import examples, sampling
 from core.data import load
 from core.families import GAN, VAE, Vanilla
+from core.jobs import Jobs
 from core.pictures import as_bytes, as_floats, png
 from core.store import Run, Store
 from core.windows import CORNERS, Sheet, spherical
@@ -147,6 +148,31 @@ def test_pins_are_ends_like_pictures(open_page: Open, three: Store) -> None:
     with torch.inference_mode():
         first = as_bytes(runs[0].load().decode(torch.full((1, 6), 1.0)))
     assert picture(first[0], "Variational, step 1") in shown(page)
+
+
+def test_pins_span_a_plane_too(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three, plane="Three pictures")
+    runs = [of(three, "vae"), of(three, "gan")]
+    pins = [{"at": [0, 0], "codes": [[0.5] * 6, [0.1] * 6]}]
+    page.session_state[f"canvas-{'-'.join(run.id for run in runs)}-Three pictures"] = {"pins": pins}
+    page.run()
+    page.multiselect(key="through").set_value(["digit 2", "digit 5", "pin 1"]).run()
+    assert not page.exception
+    view = data_of(page)["views"][0]
+    u, v = CORNERS[2]
+    place = floats(view["origin"]) + u * floats(view["across"]) + v * floats(view["up"])
+    np.testing.assert_allclose(place, 0.5, atol=1e-4)
+
+
+def test_decoders_are_exported_by_jobs(
+    open_page: Open, three: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr(Jobs, "start", lambda self, words, title, **more: started.append((words, more)))
+    page = open_page(PAGE, three)
+    next(button for button in page.button if button.label == "Decode in the browser").click().run()
+    expected = [(["decoder", of(three, family).id], {"lane": "analysis"}) for family in ("vae", "gan")]
+    assert started == expected
 
 
 def test_samples_are_those_of_the_seed_and_temperature(open_page: Open, three: Store) -> None:

@@ -18,7 +18,6 @@ from core.evaluation import nearest
 from core.pictures import as_bytes, as_floats, gif, png, sheet
 from core.windows import spherical
 from ui import work
-from ui.components.canvas import Pin
 from ui.html import block, captioned, strip
 from ui.inputs import Input
 from ui.inside.subject import download
@@ -35,8 +34,8 @@ SHOWN_NEAREST = 8
 
 
 @st.fragment
-def between(painters: Sequence[Painter], pictures: Sequence[Input], pins: Sequence[Pin]) -> None:
-    names = [one.name for one in pictures] + [f"pin {place}" for place in range(1, len(pins) + 1)]
+def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
+    names = [one.name for one in pictures]
     if len(names) < 2:
         st.caption("Choose two pictures above, or pin two places of the canvas with a double click.")
         return
@@ -53,8 +52,9 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input], pins: Sequen
         help="Descends the error from the encoder's codes on: for the GAN above all.",
     )
     films: dict[str, np.ndarray] = {}
-    for number, painter in enumerate(painters):
-        ends = [end(painter, number, name, pictures, pins, search) for name in (first, second)]
+    chosen = [next(one for one in pictures if one.name == name) for name in (first, second)]
+    for painter in painters:
+        ends = [end(painter, one, search) for one in chosen]
         codes = [code for code, _ in ends]
         line = spherical if way != "Straight" else sampling.between
         films[painter.title] = decoded(painter, line(*codes, FILM))
@@ -80,26 +80,19 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input], pins: Sequen
         )
 
 
-def end(
-    painter: Painter, number: int, name: str, pictures: Sequence[Input], pins: Sequence[Pin], search: bool
-) -> tuple[Tensor, str]:
-    """The code of a picture or of a pin, and what of the picture it does not give back."""
-    if (
-        name.startswith("pin ")
-        and name.removeprefix("pin ").isdigit()
-        and int(name.removeprefix("pin ")) <= len(pins)
-    ):
-        return torch.tensor(pins[int(name.removeprefix("pin ")) - 1].codes[number]), ""
-    chosen = next(one for one in pictures if one.name == name)
-    x = as_floats(chosen.pixels)[None]
+def end(painter: Painter, chosen: Input, search: bool) -> tuple[Tensor, str]:
+    """The code of a picture, and what of it the decoder does not give back; of a pin its code."""
     code = painter.encode([chosen])[0]
+    if chosen.code_by(painter.run.id) is not None:
+        return code, ""
+    x = as_floats(chosen.pixels)[None]
     if search:
         with work.alone():
             *_, found = sampling.refine(painter.model, x, SEARCH)
         code = found.codes[0]
     with torch.inference_mode():
         residual = float((painter.model.decode(code[None]) - x).square().mean())
-    return code, f"{name}: MSE {residual:.4f}"
+    return code, f"{chosen.name}: MSE {residual:.4f}"
 
 
 def decoded(painter: Painter, codes: Tensor) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.pictures import as_bytes
+from ui.components.canvas import Pin
 from ui.inputs import Input
 from ui.sampling.views import Painter
 
@@ -59,6 +60,20 @@ def read(text: str, painters: Sequence[Painter]) -> list[Remembered]:
         with torch.inference_mode():
             pixels = as_bytes(first.model.decode(codes[first.run.id][None]))[0]
         found.append(Remembered(f"remembered {place + 1}", pixels, codes=codes))
+    return found
+
+
+def pinned(painters: Sequence[Painter], pins: Sequence[Pin]) -> list[Remembered]:
+    """Pins as pictures: their codes by every run, their pixels decoded by the first."""
+    found = []
+    for place, pin in enumerate(pins, 1):
+        codes = {
+            painter.run.id: torch.tensor(code) for painter, code in zip(painters, pin.codes, strict=True)
+        }
+        first = painters[0]
+        with torch.inference_mode():
+            pixels = as_bytes(first.model.decode(codes[first.run.id][None]))[0]
+        found.append(Remembered(f"pin {place}", pixels, codes=codes))
     return found
 
 

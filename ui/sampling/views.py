@@ -160,10 +160,20 @@ def prepared(
     return [view(painter, kind, sheet(painter, kind, pictures, ends), marks) for painter in painters]
 
 
+def key_of(painters: Sequence[Painter], kind: str) -> str:
+    return f"canvas-{'-'.join(painter.run.id for painter in painters)}-{kind}"
+
+
 def pins(key: str) -> tuple[Pin, ...]:
     """What was pinned on this canvas."""
     found = st.session_state.get(f"pins of {key}", ())
     return found if isinstance(found, tuple) else ()
+
+
+def all_pins(painters: Sequence[Painter]) -> tuple[Pin, ...]:
+    """What was pinned on any plane of these runs."""
+    planes = (CODES, SEEDS, AROUND, THREE, CLASSES, LASSO)
+    return tuple(pin for kind in planes for pin in pins(key_of(painters, kind)))
 
 
 @st.fragment

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -18,6 +18,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.sheets import FROM_HERE
+
+if TYPE_CHECKING:
+    import numpy as np  # not before the server listens
 
 RUNTIME = Path(__file__).parent / "runtime"
 SCRIPT, MACHINE = "ort-11e64bd8.mjs", "ort-3398c10d.wasm"  # named by the beginning of their SHA-256
@@ -103,6 +106,8 @@ def same_origin(origin: str | None, host: str | None) -> bool:
 
 def checked(message: bytes, size: int) -> np.ndarray | None:
     """(1,Z) float32, or None where it is no code."""
+    import numpy as np
+
     if len(message) != 4 * size:
         return None
     code = np.frombuffer(message, "<f4")

@@ -70,7 +70,7 @@ def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> 
     ]
     runtime = {"script": f"/api/runtime/{SCRIPT}", "machine": f"/api/runtime/{MACHINE}"}
     found = page.evaluate(RUN_ALL, runtime | {"decoders": decoders})
-    assert len(SHIPPED) >= 15
+    assert len(SHIPPED) >= 14
     for run, z, values in zip(SHIPPED, codes, found, strict=True):
         with torch.inference_mode():
             expected = run.load().decode(z).flatten().numpy()

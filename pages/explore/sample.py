@@ -46,12 +46,11 @@ def main() -> None:
     if not painters:
         st.info("Choose at least one variant.", icon=":material/touch_app:")
         return
-    with left:
-        kind = st.segmented_control(
-            "Plane", views.kinds(painters), default=views.kinds(painters)[0], required=True, key="plane", bind="query-params"
-        )  # fmt: skip
-    with right:
-        seed, ends = ask(kind, painters)
+    kinds = views.kinds(painters)
+    kind = st.segmented_control(
+        "Plane", kinds, default=kinds[0], required=True, key="plane", bind="query-params", width="stretch"
+    )
+    seed, ends = ask(kind, painters)
     with st.expander(
         "Pictures: examples, uploads, a photo, a drawing",
         icon=":material/image:",

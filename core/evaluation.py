@@ -144,8 +144,7 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
 
 
 def summarise(run: Run, model: Autoencoder, data: Dataset) -> None:
-    """Keep the test codes, scores and rebuilt examples of a run whose training has ended, and of a VAE its objective "
-    "by picture."""
+    """Keep a trained run's test codes, scores and rebuilt examples, and of a VAE its objective by picture."""
     run.save_codes(codes(model, data.test))
     if isinstance(model, VAE):
         elbo.keep(run, elbo.survey(model, data.test))
@@ -214,7 +213,7 @@ class Rebuilt:
     pixels: np.ndarray  # uint8 (C,H,W)
     difference: (
         np.ndarray
-    )  # float32 (H,W) in [-1,1]: above 0 where the model is too bright, mean over channels
+    )  # float32 (H,W) in [-1,1], mean over channels: above 0 where the model is too bright
     scores: Scores
     percentile: float | None  # among the model's own test errors
 

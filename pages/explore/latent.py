@@ -111,9 +111,8 @@ def the_map(run: Run, group: runs.Group, place: Ground) -> None:
     codes = here.codes_of(mine, model) if mine else None
     answer = walk.show(place, beside, kind, colour, codes)
     st.caption(
-        "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for neighbours. "
-        "Where no picture is, "
-        "the decoder shows what it makes of the place."
+        "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for "
+        "neighbours. Where no picture is, the decoder shows what it makes of the place."
     )
     offer_map(run, place)
     if mine and codes is not None:
@@ -134,9 +133,8 @@ def offer_codes(run: Run) -> None:
     name = run.record.dataset["name"]
     where = BY_NAME[name].title if name in BY_NAME else name
     st.info(
-        f"The codes of test pictures are not known for this run: it was stopped, or trained elsewhere. `python -m core "
-        f"evaluate {run.id} --keep` "
-        f"computes them, with {as_written(where)} at hand.",
+        "The codes of test pictures are not known for this run: it was stopped, or trained elsewhere. "
+        f"`python -m core evaluate {run.id} --keep` computes them, with {as_written(where)} at hand.",
         icon=":material/scatter_plot:",
     )
 

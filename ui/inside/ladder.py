@@ -104,17 +104,16 @@ def show(subject: Subject) -> None:
             trade(ladder, surveys, ladder.rungs.index(run)), key=f"trade-{ladder.rungs[0].id}", config=CONFIG
         )
         st.caption(
-            "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. Small β buys "
-            "pictures with "
-            "rate; large β gives the rate back. Only their sum at β = 1 is the ELBO."
+            "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. "
+            "Small β buys pictures with rate; large β gives the rate back. Only their sum at β = 1 is the "
+            "ELBO."
         )
         if any(survey is None for survey in surveys):
             st.caption("Runs whose test pictures have not been measured are missing here.")
         equation(
             r"\min\; D + \beta R,\qquad D = \mathbb{E}_{q}[-\log p(x \mid z)],\quad R = \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
-            "Higgins et al. 2017 (β-VAE); as rate and distortion Alemi et al. 2018, arXiv:1711.00464. Where a curve of "
-            "least D for "
-            "every R is smooth, its slope at the point that β reaches is −β.",
+            "Higgins et al. 2017 (β-VAE); as rate and distortion Alemi et al. 2018, arXiv:1711.00464. "
+            "Where a curve of least D for every R is smooth, its slope at the point that β reaches is −β.",
         )
     with two:
         place = ground(run)
@@ -163,16 +162,14 @@ def say(run: Run, survey: Survey | None) -> None:
         )
     elif active < dim and weight > 1:
         st.warning(
-            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: at β = "
-            f"{weight:g} what they "
-            "could say is not worth its cost.",
+            f"**Partial collapse.** {dim - active} of {dim} numbers repeat the prior whatever the picture: "
+            f"at β = {weight:g} what they could say is not worth its cost.",
             icon=":material/vertical_align_center:",
         )
     elif active < dim:
         st.info(
-            f"**{dim - active} of {dim} numbers are inactive**: they repeat the prior whatever the picture, and cost "
-            f"nothing. The others "
-            "say what is worth its cost.",
+            f"**{dim - active} of {dim} numbers are inactive**: they repeat the prior whatever the "
+            "picture, and cost nothing. The others say what is worth its cost.",
             icon=":material/mode_off_on:",
         )
     elif weight == 0:

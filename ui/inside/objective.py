@@ -40,9 +40,9 @@ def show(subject: Subject) -> None:
         r"-\mathrm{ELBO}(x) = \underbrace{\mathbb{E}_{q(z \mid x)}\big[-\log p(x \mid z)\big]}_{\text{reconstruction}}"
         r" + \underbrace{\mathrm{KL}\big(q(z \mid x) \,\|\, \mathcal{N}(0, I)\big)}_{-\frac12 \sum_j (1 + \log "
         r"\sigma_j^2 - \mu_j^2 - \sigma_j^2)}",
-        "Kingma & Welling 2014, eq. 3 and appendix B. The expectation is the mean of 64 draws, with its standard "
-        "error; the KL is exact. "
-        "With a weight β other than 1 training lowers reconstruction + β · KL.",
+        "Kingma & Welling 2014, eq. 3 and appendix B. The expectation is the mean of 64 draws, with its "
+        "standard error; the KL is exact. With a weight β other than 1 training lowers reconstruction + β "
+        "· KL.",
     )
     left, right = st.columns(2, gap="large")
     with left:
@@ -152,9 +152,9 @@ def tightening(subject: Subject, found: Parts, unit: str) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.markdown(
-            "The ELBO is a lower bound. Weighing *k* draws by how well they explain the picture gives a tighter one; "
-            "as *k* grows "
-            "it climbs to log p(x). The gap is what q(z|x) lacks of the true posterior."
+            "The ELBO is a lower bound. Weighing *k* draws by how well they explain the picture gives a "
+            "tighter one; as *k* grows it climbs to log p(x). The gap is what q(z|x) lacks of the true "
+            "posterior."
         )
         equation(
             r"\mathcal{L}_k(x) = \mathbb{E}\Big[\log \frac1k \sum_{i=1}^{k} \frac{p(x, z_i)}{q(z_i \mid x)}\Big],\qquad"

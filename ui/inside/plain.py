@@ -38,9 +38,9 @@ def show(subject: Subject) -> None:
         st.warning(as_written(str(error)), icon=":material/broken_image:")
         return
     st.markdown(
-        "Move over either map: both decode the same place of their window. The plain autoencoder was only ever asked "
-        "to decode the "
-        "codes of training pictures; between them lies whatever its decoder makes of it."
+        "Move over either map: both decode the same place of their window. The plain autoencoder was only "
+        "ever asked to decode the codes of training pictures; between them lies whatever its decoder "
+        "makes of it."
     )
     first, second = ends(subject)
     x = as_floats(np.stack([first, second]))
@@ -54,9 +54,9 @@ def show(subject: Subject) -> None:
     st.html(block(*(row(title, tiles) for title, tiles in drawn.items())))
     equation(
         r"\text{prior: } z \sim \mathcal{N}(0, I) \qquad \text{mixture: } z \sim \sum_k w_k\, \mathcal{N}(m_k, S_k)",
-        "A plain autoencoder has no prior. Where its codes lie can be learnt afterwards, by a Gaussian mixture over "
-        "training codes: "
-        "Ghosh et al. 2020, arXiv:1903.12436. With it both draw pictures; from N(0, I) only the VAE does.",
+        "A plain autoencoder has no prior. Where its codes lie can be learnt afterwards, by a Gaussian "
+        "mixture over training codes: Ghosh et al. 2020, arXiv:1903.12436. With it both draw pictures; "
+        "from N(0, I) only the VAE does.",
     )
     everything = [*films.values(), *drawn.values()]
     download(

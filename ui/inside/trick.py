@@ -26,11 +26,10 @@ def show(subject: Subject) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.markdown(
-            "Training needs the gradient of an expectation by the very numbers that say where to draw. The **score "
-            "function** weighs "
-            "draws by their outcome, and works for anything. The **reparametrised** gradient goes through the draw "
-            "into the decoder, "
-            "and learns from its slope. Both have the same mean. They do not scatter alike."
+            "Training needs the gradient of an expectation by the very numbers that say where to draw. "
+            "The **score function** weighs draws by their outcome, and works for anything. The "
+            "**reparametrised** gradient goes through the draw into the decoder, and learns from its "
+            "slope. Both have the same mean. They do not scatter alike."
         )
         equation(
             r"\nabla_\theta \mathbb{E}_{q_\theta}[f(z)] \;=\; \mathbb{E}_{\varepsilon}\big[f'(z)\, \partial z / "

@@ -20,9 +20,8 @@ SIDE = 320  # pixels
 
 def show(runs: Sequence[Run]) -> None:
     st.markdown(
-        "The same test pictures, as each variant lays them out. Where colours mix, the code does not tell the classes "
-        "apart, or the map "
-        "has folded what the code keeps apart: the numbers below say which."
+        "The same test pictures, as each variant lays them out. Where colours mix, the code does not tell "
+        "the classes apart, or the map has folded what the code keeps apart: the numbers below say which."
     )
     cells, missing = [], []
     for run in runs:

@@ -29,9 +29,8 @@ def show(place: Ground, model: Autoencoder, chosen: Sequence[Input], codes: Tens
     """Each with its neighbours, and how far it is from the data."""
     st.subheader("Where your pictures lie", anchor=False)
     st.caption(
-        "Diamonds on the map. A picture goes to the mean of its ten nearest neighbours' places, weighted by "
-        "1/distance: the place "
-        f"does not depend on what else is there.{marked(place)}"
+        "Diamonds on the map. A picture goes to the mean of its ten nearest neighbours' places, weighted "
+        f"by 1/distance: the place does not depend on what else is there.{marked(place)}"
     )
     found, _ = latent.neighbours(place.codes.codes, codes, NEIGHBOURS)
     far = place.familiarity.percentile(place.codes.codes, codes)

@@ -13,9 +13,8 @@ def show(run: Run) -> None:
     frames, labels = run.places()
     if not frames:
         st.info(
-            "This run did not keep where pictures lay while it trained: it is older than this page, or its training "
-            "has not got so far. "
-            "Runs trained from now on do.",
+            "This run did not keep where pictures lay while it trained: it is older than this page, or "
+            "its training has not got so far. Runs trained from now on do.",
             icon=":material/timelapse:",
         )
         return
@@ -27,7 +26,7 @@ def show(run: Run) -> None:
     pairs = list(zip(epochs, (one.numpy() for one in reversed(turned)), strict=True))
     lapse(pairs, None if labels is None else labels.numpy(), names, key=f"lapse-{run.id}")
     st.caption(
-        f"{len(frames[0][1]):,} validation pictures, always the same, on the two main axes of their codes at each "
-        f"epoch. Axes may turn round "
-        "between epochs, so each picture is turned and mirrored to fit the next (Procrustes), and scaled to fill the frame."
+        f"{len(frames[0][1]):,} validation pictures, always the same, on the two main axes of their codes "
+        "at each epoch. Axes may turn round between epochs, so each picture is turned and mirrored to fit "
+        "the next (Procrustes), and scaled to fill the frame."
     )

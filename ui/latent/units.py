@@ -34,9 +34,8 @@ def show(place: Ground, model: Autoencoder) -> None:
     if sparse:
         dead, always = int((speaks == 0).sum()), int((speaks >= ALWAYS).sum())
         st.caption(
-            f"{len(speaks)} units, {float((codes != 0).float().sum(1).mean()):.1f} of them on in a picture. {dead} are "
-            f"dead: no test "
-            f"picture switches them on. {always} are always on."
+            f"{len(speaks)} units, {float((codes != 0).float().sum(1).mean()):.1f} of them on in a "
+            f"picture. {dead} are dead: no test picture switches them on. {always} are always on."
         )
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")
     unit = left.selectbox(

@@ -124,7 +124,6 @@ def tell_quality(place: Ground, kind: str) -> None:
     if judged.map_accuracy is not None and judged.code_accuracy is not None:
         trust += (
             f" Ten neighbours on the map name the class in {judged.map_accuracy:.1%}, in code space in "
-            f"{judged.code_accuracy:.1%}: what lies "
-            "between is what flattening cost, or lent."
+            f"{judged.code_accuracy:.1%}: what lies between is what flattening cost, or lent."
         )
     st.caption(head + trust)

@@ -273,8 +273,7 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
     )
     out = ", ".join(BY_NAME[name].title for name in wish.protocol.corruptions if fair and name in learnt)
     st.caption(
-        "For each damage the squared error summed over levels 1 to 5, divided by that of doing nothing; then the mean "
-        "over damages, as in "
-        "the mCE of Hendrycks & Dietterich 2019, which divides by AlexNet's. "
-        + (f"Left out: {out}." if out else f"All {len(places)} damages count.")
+        "For each damage the squared error summed over levels 1 to 5, divided by that of doing nothing; "
+        "then the mean over damages, as in the mCE of Hendrycks & Dietterich 2019, which divides by "
+        "AlexNet's. " + (f"Left out: {out}." if out else f"All {len(places)} damages count.")
     )

@@ -55,11 +55,10 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
     sizes = [size for size in PICTURES if size < there] + [min(there, PICTURES[-1])]
     with st.expander("How it is measured", icon=":material/science:"):
         st.markdown(
-            "Test pictures are damaged at five published levels, each picture with noise of its own for every noise "
-            "seed, the same for "
-            "all methods. What comes back is compared with the **clean** picture. Intervals hold 95 % and treat "
-            "pictures as the units; "
-            "who is better is decided by paired differences."
+            "Test pictures are damaged at five published levels, each picture with noise of its own for "
+            "every noise seed, the same for all methods. What comes back is compared with the **clean** "
+            "picture. Intervals hold 95 % and treat pictures as the units; who is better is decided by "
+            "paired differences."
         )
         cells = st.columns([1, 1, 1.4, 1.4], vertical_alignment="bottom")
         usual = min(there, USUAL.pictures)

@@ -14,7 +14,7 @@ from core.intake import Picture, to_shape
 from ui import shell
 from ui.html import block, strip
 from ui.theme import colour
-from ui.words import data_title
+from ui.words import as_written, data_title
 
 SHOWN = 8  # pictures in a strip, so that each is larger than its pixels
 EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
@@ -66,7 +66,7 @@ def pick(shelf: Shelf) -> Shown:
     try:
         return Shown(_tiles(source, shelf.dataset, shelf.shape), source)
     except DataError as error:
-        st.warning(str(error))
+        st.warning(as_written(str(error)))
         return Shown(_tiles(EXAMPLES, shelf.dataset, shelf.shape), EXAMPLES)
 
 
@@ -148,7 +148,7 @@ def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray | None:
         try:
             return rebuilt(run.folder, shown.tiles)
         except StoreError as error:
-            st.warning(str(error), icon=":material/broken_image:")
+            st.warning(as_written(str(error)), icon=":material/broken_image:")
             return None
 
 

@@ -13,6 +13,7 @@ from core import examples, intake
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.family import Shape
 from ui.components.pad import Strokes, pad
+from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
 MOST = 24  # pictures at a time
@@ -221,7 +222,7 @@ def test_data(name: str) -> Dataset | None:
         with st.spinner(f"Getting {BY_NAME[name].title}…"):
             return load(name)
     except DataError as error:
-        st.warning(str(error), icon=":material/cloud_off:")
+        st.warning(as_written(str(error)), icon=":material/cloud_off:")
         return None
 
 

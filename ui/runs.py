@@ -9,8 +9,9 @@ import streamlit as st
 
 from core import elbo, glance
 from core.family import Autoencoder
-from core.store import Codes, Run, StoreError
-from ui.words import data_title
+from core.store import Codes, Damaged, Run, Store, StoreError
+from ui import shell
+from ui.words import as_written, data_title
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,42 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
             group.key,
         ),
     )
+
+
+def found() -> list[Run] | None:
+    """Every run that can be opened. None where the store cannot be read; what is left out, and why, is said."""
+    try:
+        everything = Store().list()
+    except StoreError as error:
+        st.error(as_written(str(error)), icon=":material/folder_off:")
+        return None
+    left_out = sum(isinstance(run, Damaged) for run in everything)
+    if left_out:
+        st.caption(f"{left_out} damaged: left out here. The Library says why.")
+    return [run for run in everything if isinstance(run, Run)]
+
+
+def offered() -> list[Group]:
+    """What a page of trained models has to choose from; where there is nothing, the page says what to do."""
+    opened = found()
+    if opened is None:
+        return []
+    there = groups(opened)
+    if not there:
+        st.info(
+            "There are no trained models yet. The first takes less than a minute.",
+            icon=":material/model_training:",
+        )
+        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+    return there
+
+
+def pick_group(groups: Iterable[Group]) -> Group:
+    by_key = {group.key: group for group in groups}
+    key = st.selectbox(
+        "Models trained on", list(by_key), format_func=lambda one: by_key[one].title, key="data", bind="query-params"
+    )  # fmt: skip
+    return by_key[key]
 
 
 def choose(group: Group) -> list[str]:
@@ -120,6 +157,17 @@ def model(run: Run) -> Autoencoder:
     except OSError:
         raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.") from None
     return _model(str(run.folder), changed)
+
+
+def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:
+    """By run id; whatever cannot be loaded is said and left out."""
+    there = {}
+    for run in chosen:
+        try:
+            there[run.id] = run, model(run)
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/broken_image:")
+    return there
 
 
 def codes(run: Run) -> Codes | None:

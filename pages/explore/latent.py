@@ -7,8 +7,8 @@ import streamlit as st
 from core.data import BY_NAME
 from core.files import StoreError
 from core.jobs import ANALYSIS, Jobs
-from core.store import Run, Store
-from ui import inputs, runs, shell
+from core.store import Run
+from ui import inputs, runs
 from ui.datasets import follow_download
 from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
@@ -22,24 +22,12 @@ def main() -> None:
     st.markdown(
         "A code is a place. Here are the places of all test pictures: walk among them, ask who is near, and add your own."
     )
-    try:
-        found = [run for run in Store().list() if isinstance(run, Run)]
-    except StoreError as error:
-        st.error(as_written(str(error)), icon=":material/folder_off:")
-        return
-    groups = {group.key: group for group in runs.groups(found)}
+    groups = runs.offered()
     if not groups:
-        st.info(
-            "There are no trained models yet. The first takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
     cells = st.columns(2, gap="medium")
-    key = cells[0].selectbox(
-        "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
-    )  # fmt: skip
-    group = groups[key]
+    with cells[0]:
+        group = runs.pick_group(groups)
     run = pick(group, cells[1])
     chapter = st.segmented_control(
         "Chapter",

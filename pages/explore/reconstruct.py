@@ -11,8 +11,8 @@ from core.evaluation import rebuild
 from core.family import Autoencoder
 from core.pictures import as_floats
 from core.sampling import refine
-from core.store import Damaged, Run, Store, StoreError
-from ui import board, inputs, runs, shell, work
+from core.store import Run
+from ui import board, inputs, runs, work
 
 REFINEMENTS = 200  # steps of descent
 
@@ -20,33 +20,12 @@ REFINEMENTS = 200  # steps of descent
 def main() -> None:
     st.title("What does each model keep?")
     st.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
-    try:
-        found = Store().list()
-    except StoreError as error:
-        st.error(str(error), icon=":material/folder_off:")
-        return
-    left_out = sum(isinstance(run, Damaged) for run in found)
-    if left_out:
-        st.caption(f"{left_out} damaged: left out here. The Library says why.")
-    groups = runs.groups([run for run in found if isinstance(run, Run)])
+    groups = runs.offered()
     if not groups:
-        st.info(
-            "There are no trained models yet. The first takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
-    by_key = {group.key: group for group in groups}
     left, right = st.columns(2, gap="large")
     with right:
-        key = st.selectbox(
-            "Models trained on",
-            list(by_key),
-            format_func=lambda k: by_key[k].title,
-            key="data",
-            bind="query-params",
-        )
-        group = by_key[key]
+        group = runs.pick_group(groups)
         chosen = runs.choose(group)
     with left:
         dataset = group.runs[0].record.dataset["name"]
@@ -58,7 +37,7 @@ def main() -> None:
             icon=":material/touch_app:",
         )
         return
-    variants = loaded([run for run in group.runs if run.id in chosen])
+    variants = runs.loaded([run for run in group.runs if run.id in chosen])
     if variants:
         show(pictures, variants, group)
 
@@ -83,17 +62,6 @@ def say_what_photographs_need(
     colour_group = next((other.title for other in groups if other.shape[0] == 3), None)
     other = f" For photographs choose “{colour_group}”." if colour_group else ""
     st.info(f"{made_for}, without its colours.{other}", icon=":material/photo_camera:")
-
-
-def loaded(chosen: list[Run]) -> dict[str, tuple[Run, Autoencoder]]:
-    """By run id; whatever cannot be loaded is said and left out."""
-    found = {}
-    for run in chosen:
-        try:
-            found[run.id] = run, runs.model(run)
-        except StoreError as error:
-            st.warning(str(error), icon=":material/broken_image:")
-    return found
 
 
 def show(

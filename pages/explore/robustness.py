@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from core.family import Autoencoder
-from core.store import Run, Store, StoreError
-from ui import inputs, runs, shell
+from core.store import Run
+from ui import inputs, runs
 from ui.robust import live, measuring, own, results, wish
-from ui.words import as_written
 
 
 def main() -> None:
@@ -19,30 +19,17 @@ def main() -> None:
         "Damage a picture step by step, and see which variant still gives it back: on one picture, and on a thousand "
         "with intervals."
     )
-    try:
-        found = [run for run in Store().list() if isinstance(run, Run)]
-    except StoreError as error:
-        st.error(as_written(str(error)), icon=":material/folder_off:")
-        return
-    groups = {group.key: group for group in runs.groups(found)}
+    groups = runs.offered()
     if not groups:
-        st.info(
-            "There are no trained models yet. The first takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
     left, right = st.columns(2, gap="large")
     with right:
-        key = st.selectbox(
-            "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
-        )  # fmt: skip
-        group = groups[key]
+        group = runs.pick_group(groups)
         chosen = runs.choose(group)
     with left:
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
         corruption = live.pick_damage()
-    variants = loaded([run for run in group.runs if run.id in chosen], group)
+    variants = titled([run for run in group.runs if run.id in chosen], group)
     if not pictures or not variants:
         st.info(
             "Choose a picture." if not pictures else "Choose at least one variant.",
@@ -59,16 +46,10 @@ def main() -> None:
     own.show(pictures, variants, corruption)
 
 
-def loaded(chosen: Sequence[Run], group: runs.Group) -> dict[str, tuple[Run, Autoencoder]]:
-    """By title; whatever cannot be loaded is said and left out."""
-    found = {}
-    shown = runs.Group(group.key, group.title, group.shape, tuple(chosen))
-    for run in chosen:
-        try:
-            found[runs.label(run, shown)] = run, runs.model(run)
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/broken_image:")
-    return found
+def titled(chosen: Sequence[Run], group: runs.Group) -> dict[str, tuple[Run, Autoencoder]]:
+    """By what tells them apart."""
+    shown = replace(group, runs=tuple(chosen))
+    return {runs.label(run, shown): (run, model) for run, model in runs.loaded(chosen).values()}
 
 
 main()

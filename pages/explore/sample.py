@@ -8,8 +8,8 @@ import streamlit as st
 
 from core import export
 from core.jobs import ANALYSIS, Jobs
-from core.store import Run, Store, StoreError
-from ui import inputs, runs, shell
+from core.store import StoreError
+from ui import inputs, runs
 from ui.components.canvas import checked_at
 from ui.datasets import follow_download
 from ui.sampling import below, remembered, views
@@ -24,24 +24,12 @@ BELOW = ("From picture to picture", "Samples", "One number at a time", "Sums of 
 def main() -> None:
     st.title("Sampling canvas")
     st.markdown("Every place on the canvas is a code. Drag, and the pictures follow; a double click pins them.")  # fmt: skip
-    try:
-        found = [run for run in Store().list() if isinstance(run, Run)]
-    except StoreError as error:
-        st.error(as_written(str(error)), icon=":material/folder_off:")
-        return
-    groups = {group.key: group for group in runs.groups(found)}
+    groups = runs.offered()
     if not groups:
-        st.info(
-            "There are no trained models yet. The first takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
         return
     left, right = st.columns(2, gap="large")
-    key = left.selectbox(
-        "Models trained on", list(groups), format_func=lambda one: groups[one].title, key="data", bind="query-params"
-    )  # fmt: skip
-    group = groups[key]
+    with left:
+        group = runs.pick_group(groups)
     painters = chosen(group, right)
     if not painters:
         st.info("Choose at least one variant.", icon=":material/touch_app:")
@@ -166,13 +154,8 @@ def chosen(group: runs.Group, cell: object) -> list[Painter]:
         key=f"painters-{group.key}",
         bind="query-params",
     )
-    found = []
-    for run in (one for one in group.runs if one.id in ids[:MOST]):
-        try:
-            found.append(Painter(run, runs.model(run), titles[run.id], runs.codes(run)))
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/broken_image:")
-    return found
+    there = runs.loaded(run for run in group.runs if run.id in ids[:MOST])
+    return [Painter(run, model, titles[run.id], runs.codes(run)) for run, model in there.values()]
 
 
 def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.families.vae import VAE
 from core.pictures import as_floats
-from core.store import Run, Store, StoreError
+from core.store import Run, StoreError
 from ui import inputs, runs, shell
 from ui.inside import draw, ladder, manifold, objective, plain, trick
 from ui.inside.ladder import beta
@@ -30,10 +30,8 @@ def main() -> None:
     st.markdown(
         "A variational autoencoder keeps of a picture not a point but a cloud. Here every step of it is on view."
     )
-    try:
-        found = [run for run in Store().list() if isinstance(run, Run)]
-    except StoreError as error:
-        st.error(as_written(str(error)), icon=":material/folder_off:")
+    found = runs.found()
+    if found is None:
         return
     groups = runs.groups(found)
     vaes = [run for group in groups for run in group.runs if is_vae(run)]

@@ -177,6 +177,15 @@ def test_damaged_runs_are_counted_and_left_out(open_page: Open, six: Store, tmp_
     assert any("1 damaged" in text.value for text in page.caption) and "GAN" in shown(page)
 
 
+@pytest.mark.parametrize("file", ["latent.py", "sample.py", "robustness.py", "vae.py"])
+def test_every_page_of_runs_says_how_many_are_damaged(open_page: Open, six: Store, tmp_path: Path, file: str) -> None:  # fmt: skip
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    broken = next(run for run in Store(tmp_path).runs() if run.record.family == "sparse")
+    (broken.folder / "run.json").write_bytes(b"\x80\x04K\x01.")
+    page = open_page(f"explore/{file}", Store(tmp_path))
+    assert not page.exception and any("1 damaged" in text.value for text in page.caption)
+
+
 def test_a_store_that_is_no_folder_is_said(open_page: Open, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     page = open_page(PAGE, Store(tmp_path / "file"))

@@ -178,7 +178,9 @@ def test_damaged_runs_are_counted_and_left_out(open_page: Open, six: Store, tmp_
 
 
 @pytest.mark.parametrize("file", ["latent.py", "sample.py", "robustness.py", "vae.py"])
-def test_every_page_of_runs_says_how_many_are_damaged(open_page: Open, six: Store, tmp_path: Path, file: str) -> None:  # fmt: skip
+def test_every_page_of_runs_counts_the_damaged(
+    open_page: Open, six: Store, tmp_path: Path, file: str
+) -> None:
     shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
     broken = next(run for run in Store(tmp_path).runs() if run.record.family == "sparse")
     (broken.folder / "run.json").write_bytes(b"\x80\x04K\x01.")

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from core import families
-from core.family import Config, Shape
+from core.family import Autoencoder, Config, Shape
 from core.record import Record, outline
 
 SEEDS = 3  # with which a family can win
@@ -189,9 +189,10 @@ def budget_of(record: Record) -> Budget:
 @lru_cache(maxsize=256)
 def code_numbers(family_key: str, settings: Config, shape: Shape) -> int:
     """How many numbers a code of such a model keeps, as far as that stands in its settings. Raises ValueError."""
-    Family = families.family(family_key)
-    outline(Family, settings, shape)
-    return Family(settings, shape).code_numbers()
+    kind = families.family(family_key)
+    outline(kind, settings, shape)
+    model = kind(settings, shape)
+    return model.code_numbers() if isinstance(model, Autoencoder) else 0
 
 
 def entrants(runs_by_seed: Sequence[Mapping[int, Record]]) -> tuple[Entrant, ...]:

@@ -4,6 +4,7 @@
     mnist, fashion-mnist, cifar10      in $BOTTLENECK_DATA, else in the cache folder, else downloaded into it
     folder:PATH[@[SIZE][gray]]         anyone's pictures
     own:NAME[@[SIZE][gray]]            pictures that somebody has kept from a zip
+    pieces:PATH[@SIZE]                 photographs cut up at their own resolution
 
 $BOTTLENECK_CACHE moves the cache folder.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core import embedded, folders, own, published
+from core import embedded, folders, own, pieces, published
 from core.dataset import SPLITS, DataError, Dataset, Progress, Source, Split, assembled
 
 __all__ = ["BY_NAME", "SOURCES", "SPLITS", "DataError", "Dataset", "Progress", "Source", "Split"]
@@ -30,8 +31,9 @@ def load(name: str, *, download: bool = True, progress: Progress | None = None) 
 
     Args:
         name: one of `BY_NAME`, or `folder:PATH`, `folder:PATH@SIZE`, `folder:PATH@SIZEgray`, or the same with
-            `own:NAME`. A relative PATH is looked up below $BOTTLENECK_DATA, then in the working directory.
-            Pictures are cropped to SIZE × SIZE, 64 unless told, and have colour unless every one of them is gray.
+            `own:NAME`, or `pieces:PATH@SIZE`. A relative PATH is looked up below $BOTTLENECK_DATA, then in the working
+            directory. Pictures of a folder are cropped to SIZE × SIZE, 64 unless told, and have colour unless every one
+            of them is gray.
         download: whether data that is not on this machine may be fetched.
         progress: where a download is shown instead of on stderr.
 
@@ -42,6 +44,8 @@ def load(name: str, *, download: bool = True, progress: Progress | None = None) 
         return folders.load(name)
     if name.startswith(own.PREFIX):
         return own.load(name)
+    if name.startswith(pieces.PREFIX):
+        return pieces.load(name)
     if not is_local(name):
         if not download:
             raise DataError(f"{BY_NAME[name].title} is not on this machine. {published.ways_out(name)}")
@@ -55,6 +59,8 @@ def is_local(name: str) -> bool:
         return folders.is_there(name)
     if name.startswith(own.PREFIX):
         return own.is_there(name)
+    if name.startswith(pieces.PREFIX):
+        return pieces.is_there(name)
     if name not in BY_NAME:
         known = ", ".join(BY_NAME)
         raise DataError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from core.data import Dataset, Split
-from core.family import Autoencoder
+from core.family import Family
 from core.training import Pixels, Plan, Training, preview, validate
 
 SECONDS = 2.0  # of steps; some families do more at every sixteenth, so at least twice as many are taken
@@ -37,7 +37,7 @@ class Estimate:
         return max(0.0, (plan.seconds or 0.0) - plan.previews * self.preview_seconds) / self.epoch_seconds
 
 
-def measured(model: Autoencoder, plan: Plan, data: Dataset) -> Estimate:
+def measured(model: Family, plan: Plan, data: Dataset) -> Estimate:
     """Train a few steps, validate on a few pictures, make previews once."""
     torch.set_num_threads(plan.threads)
     training = Training(model, plan)

@@ -18,11 +18,11 @@ from core import elbo, examples
 from core.codes import Codes
 from core.data import Dataset, Split
 from core.families.vae import VAE
-from core.family import Autoencoder
+from core.family import Autoencoder, Family
 from core.files import write_bytes
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import Run
-from core.training import Pixels
+from core.training import Pixels, validate
 
 BATCH = 500
 SSIM_PICTURES = 1_000  # of a test set; its mean moves by about 0.001 from there on
@@ -143,8 +143,12 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
     }
 
 
-def summarise(run: Run, model: Autoencoder, data: Dataset) -> None:
-    """Keep a trained run's test codes, scores and rebuilt examples, and of a VAE its objective by picture."""
+def summarise(run: Run, model: Family, data: Dataset) -> None:
+    """Keep a trained run's scores; of an autoencoder test codes and rebuilt examples, too, of a VAE its objective by picture."""
+    if not isinstance(model, Autoencoder):
+        test = {"n": len(data.test), **validate(model, data.test, run.record.training_plan().seed)}
+        run.update(metrics=dict(run.record.metrics) | {"test": test})
+        return
     run.save_codes(codes(model, data.test))
     if isinstance(model, VAE):
         elbo.keep(run, elbo.survey(model, data.test))

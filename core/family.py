@@ -257,6 +257,14 @@ class Family(nn.Module, ABC):
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         """What the player whose turn it is minimises on x (B,C,H,W) in [0,1]. Works under `torch.no_grad`, too."""
 
+    @abstractmethod
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) -> (B,C,H,W), both in [0,1]."""
+
+    @abstractmethod
+    def preview(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two rows for whoever watches: what becomes of pictures x (n,C,H,W), and further pictures (m,C,H,W)."""
+
     def players(self) -> tuple[Player, ...]:
         return (Player("model", self, adam(self.config.lr)),)
 
@@ -283,8 +291,11 @@ class Autoencoder(Family):
         """(B,Z) -> (B,C,H,W) in [0,1]."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """(B,C,H,W) -> (B,C,H,W), both in [0,1]."""
         return self.decode(self.encode(x))
+
+    def preview(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Reconstructions, and twice as many new pictures."""
+        return self.reconstruct(x), self.sample(2 * len(x), rng)
 
     def fit(self, codes: Tensor, rng: torch.Generator) -> None:
         """Learn from training codes (N,Z) what `sample` needs; kept in buffers, so it travels with the weights."""
@@ -301,3 +312,16 @@ class Autoencoder(Family):
     def code_bits(self) -> float:
         """Bits of a code at 32 a number, with the indices that a sparse code has to name."""
         return 32.0 * self.code_numbers()
+
+
+class Restorer(Family):
+    """A photograph to a better one, of any height and width. Learns on crops of pieces of `shape`."""
+
+    sampling: ClassVar[str] = "as they came in"  # what the further pictures of `preview` are
+
+    @abstractmethod
+    def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+        """(B,3,H,W) -> (B,3,H,W), unclipped around [0,1]; `sigma` (B,), in the same units, is estimated where it is not told."""
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.restore(x).clamp(0, 1)

@@ -38,11 +38,11 @@ def load(name: str) -> Dataset:
 
 def read(folder: Folder) -> Dataset:
     """Raises DataError likewise. Read anew only where a file has changed."""
-    return _read_folder(folder, _picture_files(folder.root))
+    return _read_folder(folder, picture_files(folder.root))
 
 
 def is_there(name: str) -> bool:
-    return _find_folder(frame(name.removeprefix(PREFIX)).path) is not None
+    return find_folder(frame(name.removeprefix(PREFIX)).path) is not None
 
 
 def below_data() -> list[str]:
@@ -83,7 +83,7 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class _PictureFile:
+class PictureFile:
     """A file as it was when the folder was listed: what a cache must compare to be honest."""
 
     path: str  # below the root, with /
@@ -100,10 +100,10 @@ class _Decoded:
     coloured: bool
 
 
-def frame(text: str) -> Frame:
+def frame(text: str, default: int = DEFAULT_SIZE) -> Frame:
     """Of PATH, PATH@SIZE or PATH@SIZEgray. Raises DataError."""
     spec = re.fullmatch(r"(?P<path>.+?)(?:@(?=.)(?P<size>\d{1,4})?(?P<gray>gray)?)?", text)
-    size = int(spec["size"] or DEFAULT_SIZE) if spec else 0
+    size = int(spec["size"] or default) if spec else 0
     if not spec or size not in _SIZES:
         raise DataError(
             f"“{text}” cannot be understood. Write folder:PATH, folder:PATH@32 or folder:PATH@32gray; "
@@ -114,7 +114,7 @@ def frame(text: str) -> Frame:
 
 def _parse_folder(name: str) -> Folder:
     asked = frame(name.removeprefix(PREFIX))
-    root = _find_folder(asked.path)
+    root = find_folder(asked.path)
     if root is None:
         raise DataError(
             f"There is no folder “{asked.path}”. It was looked for in BOTTLENECK_DATA "
@@ -126,7 +126,7 @@ def _parse_folder(name: str) -> Folder:
     return Folder(name, root, root.name, asked.size, asked.gray)
 
 
-def _find_folder(path: str) -> Path | None:
+def find_folder(path: str) -> Path | None:
     for base in filter(None, (data_folder(), Path.cwd())):
         candidate = os.path.join(base, os.path.expanduser(path))
         if os.path.isdir(candidate):  # unlike Path.is_dir, never raises, whatever the text is
@@ -134,7 +134,7 @@ def _find_folder(path: str) -> Path | None:
     return None
 
 
-def _picture_files(root: Path) -> tuple[_PictureFile, ...]:
+def picture_files(root: Path) -> tuple[PictureFile, ...]:
     """Every file below `root` named like a picture, sorted by path, without links that lead outside."""
     found = []
     for folder, subfolders, files in os.walk(root):
@@ -146,12 +146,12 @@ def _picture_files(root: Path) -> tuple[_PictureFile, ...]:
                 continue
             status = path.stat()
             relative = path.relative_to(root).as_posix()
-            found.append(_PictureFile(relative, status.st_size, status.st_mtime_ns))
+            found.append(PictureFile(relative, status.st_size, status.st_mtime_ns))
     return tuple(sorted(found, key=lambda file: file.path))
 
 
 @functools.lru_cache(maxsize=2)
-def _read_folder(folder: Folder, files: tuple[_PictureFile, ...]) -> Dataset:
+def _read_folder(folder: Folder, files: tuple[PictureFile, ...]) -> Dataset:
     # Shuffled before they are stored, so that a split is a slice, which a memory map can give without a copy.
     order = fixed_rng().permutation(len(files))
     paths = [files[i].path for i in order]
@@ -179,9 +179,9 @@ def _decode_into(images: np.ndarray, folder: Folder, paths: list[str]) -> _Decod
             with (folder.root / path).open("rb") as file:
                 picture = intake.read(file.read(intake.MAX_BYTES + 1), path)
         except intake.Refused as refusal:
-            problems.append(f"{_printable(path)}: {refusal.reason}")
+            problems.append(f"{printable(path)}: {refusal.reason}")
         except OSError as error:
-            problems.append(f"{_printable(path)}: cannot be opened ({error.strerror}).")
+            problems.append(f"{printable(path)}: cannot be opened ({error.strerror}).")
         else:
             images[len(kept)] = intake.to_shape(picture, (images.shape[1], folder.size, folder.size))
             kept.append(path)
@@ -189,7 +189,7 @@ def _decode_into(images: np.ndarray, folder: Folder, paths: list[str]) -> _Decod
     return _Decoded(kept, problems, coloured)
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
     """A file system may hold names that are no text."""
     return path.encode("utf-8", "replace").decode()
 
@@ -211,7 +211,7 @@ def _labels(paths: list[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     if names == [_NO_CLASS]:
         return None, ()
     labels = np.array([names.index(folder) for folder in folders], dtype=np.int64)
-    return labels, tuple(_printable(name) for name in names)
+    return labels, tuple(printable(name) for name in names)
 
 
 def _eighty_ten_ten(images: np.ndarray, labels: np.ndarray | None) -> tuple[Split, Split, Split]:
@@ -225,7 +225,7 @@ def _eighty_ten_ten(images: np.ndarray, labels: np.ndarray | None) -> tuple[Spli
 
 
 def _memory_mapped(
-    folder: Folder, files: tuple[_PictureFile, ...], paths: list[str], shape: tuple[int, ...]
+    folder: Folder, files: tuple[PictureFile, ...], paths: list[str], shape: tuple[int, ...]
 ) -> tuple[np.ndarray, _Decoded]:
     """Like `_decode_into`, but in a file of the cache folder that later processes use again."""
     ours = _short_hash([str(folder.root), folder.size, folder.gray])

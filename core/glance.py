@@ -103,7 +103,7 @@ def _cards_in_source() -> tuple[Card, ...]:
                 if set(WORDS) <= set(words):
                     by_class[node.name] = card(words, ast.get_docstring(module))
     registry = ast.parse((FAMILIES_FOLDER / "__init__.py").read_text(encoding="utf-8"))
-    (order,) = (
+    order = next(
         node.value
         for node in registry.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Tuple)

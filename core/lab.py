@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core import robustness
+from core import comparison, robustness
 from core.comparison import differences
 from core.dataset import Dataset
 from core.families import family
@@ -139,7 +139,7 @@ def baseline(key: str, data: Dataset) -> list[Method]:
 def code_numbers(run: Run) -> int:
     """How many numbers a code keeps of a picture."""
     record = run.record
-    return family(record.family)(record.settings(), record.shape).code_numbers()
+    return comparison.code_numbers(record.family, record.settings(), record.shape)
 
 
 def title_of(run: Run, among: Iterable[Run]) -> str:

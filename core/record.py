@@ -14,7 +14,7 @@ import torch
 
 from core.errors import one_line
 from core.families import family
-from core.family import Autoencoder, Config, Shape
+from core.family import Config, Family, Shape
 from core.tensors import MAX_TENSOR_BYTES
 from core.training import Plan
 
@@ -109,7 +109,7 @@ class Record:
         start = ["--from", self.origin] if self.origin else described(self.family, self.settings())
         return ["python", "-m", "core", "train", *start, *planned(plan, dataset, self.device or "auto")]
 
-    def outline(self) -> Autoencoder:
+    def outline(self) -> Family:
         """The model, without memory for its weights. Raises ValueError likewise."""
         return outline(family(self.family), self.settings(), self.shape)
 
@@ -138,11 +138,11 @@ def clean_tags(tags: Iterable[Any]) -> tuple[str, ...]:
     return tuple(tag for tag in cleaned if tag)[:MAX_TAGS]
 
 
-def outline(Family: type[Autoencoder], config: Config, shape: Shape) -> Autoencoder:
+def outline(kind: type[Family], config: Config, shape: Shape) -> Family:
     """A model on torch's meta device. Raises ValueError where its weights would take too much memory."""
     try:
         with torch.device("meta"):
-            model = Family(config, shape)
+            model = kind(config, shape)
         size = sum(weights.nbytes for weights in model.state_dict().values())
     except (RuntimeError, OverflowError, TypeError) as error:
         raise ValueError(f"these settings make no net ({error})") from None

@@ -38,7 +38,7 @@ from core.codes import Codes, packed, unpacked
 from core.data import Dataset
 from core.errors import one_line
 from core.families import family
-from core.family import Autoencoder
+from core.family import Autoencoder, Family, Restorer
 from core.files import (
     UNFINISHED,
     StoreError,
@@ -134,9 +134,26 @@ class Run:
 
     # --- the model ---
 
-    @torch.inference_mode(False)  # weights made within it could never be differentiated through
     def load(self, device: str | torch.device = "cpu") -> Autoencoder:
         """The model with its weights, ready for use. Raises StoreError where they are missing or do not fit."""
+        model = self.loaded(device)
+        if not isinstance(model, Autoencoder):
+            raise StoreError(
+                f"{self.id} restores photographs and has no codes. Use it with `python -m core denoise`."
+            )
+        return model
+
+    def restorer(self, device: str | torch.device = "cpu") -> Restorer:
+        """Likewise."""
+        model = self.loaded(device)
+        if not isinstance(model, Restorer):
+            raise StoreError(
+                f"{self.id} sees pictures of one size only. Choose a run that restores photographs."
+            )
+        return model
+
+    @torch.inference_mode(False)  # weights made within it could never be differentiated through
+    def loaded(self, device: str | torch.device) -> Family:
         try:
             model = self.record.outline()
             if self.weights_file.exists():
@@ -272,7 +289,7 @@ class Run:
         header = {"counters": json.dumps(counters), "metrics_bytes": str(size)}
         write_tensors(self.checkpoint_file, tensors, header)
 
-    def save_weights(self, model: Autoencoder) -> None:
+    def save_weights(self, model: Family) -> None:
         write_tensors(self.weights_file, model.state_dict(), {})
 
     def append_metrics(self, event: EpochEnded) -> None:
@@ -441,7 +458,7 @@ def check_folder(folder: Path) -> None:
                 raise ValueError(f"{entry.name} in it is neither file nor folder")
 
 
-def fill(model: Autoencoder, tensors: Mapping[str, Tensor]) -> None:
+def fill(model: Family, tensors: Mapping[str, Tensor]) -> None:
     """Give a model its weights, in the place of those it has. Raises ValueError where they do not fit."""
     wanted = model.state_dict()
     misfits = sorted(set(wanted) ^ set(tensors)) or [k for k in wanted if not alike(wanted[k], tensors[k])]

@@ -13,7 +13,7 @@ from pathlib import Path
 from core.codes import Codes
 from core.data import Dataset
 from core.errors import one_line
-from core.family import Autoencoder
+from core.family import Family
 from core.files import StoreError, held, write_bytes, writing
 from core.glance import store_root
 from core.record import MAX_NAME, Record
@@ -55,7 +55,7 @@ class Store:
 
     def create(
         self,
-        model: Autoencoder,
+        model: Family,
         plan: Plan,
         data: Dataset,
         name: str = "",
@@ -89,7 +89,7 @@ class Store:
             run.save_record(record)
             run.save_originals(data.validation.images[showcase(data.validation)])
             if origin is not None:
-                write_tensors(run.origin_file, origin.load().state_dict(), {})
+                write_tensors(run.origin_file, origin.loaded("cpu").state_dict(), {})
             return Run(unborn.rename(self.free(stem(data.name, model.key))), record)
 
     def free(self, stem: str) -> Path:

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from core.data import Dataset, Split
-from core.family import Autoencoder, Turn
+from core.family import Autoencoder, Family, Turn
 from core.pictures import as_bytes
 from core.plane import flattened
 
@@ -161,7 +161,7 @@ Event = Stepped | EpochEnded | Finished | Diverged
 class Training:
     """A model under way: weights, optimisers, random numbers and counters. Draws the model's first weights."""
 
-    def __init__(self, model: Autoencoder, plan: Plan) -> None:
+    def __init__(self, model: Family, plan: Plan) -> None:
         self.model, self.plan = model, plan
         self.device = next(model.parameters()).device
         model.to("cpu").initialise(
@@ -344,7 +344,7 @@ def epochs(
 
 @torch.no_grad()
 def validate(
-    model: Autoencoder, split: Split, seed: int, should_stop: Callable[[], bool] = lambda: False
+    model: Family, split: Split, seed: int, should_stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float]:
     """Means over the validation pictures, with the same noise every time: all terms of all players, and `mse` per pixel.
 
@@ -372,30 +372,35 @@ def validate(
 
 @torch.no_grad()
 def finish(training: Training, pixels: Pixels, count: int) -> None:
-    """Let the model learn from the codes of `count` training pictures what its sampler needs."""
+    """Let an autoencoder learn from the codes of `count` training pictures what its sampler needs."""
+    model = training.model
+    if not isinstance(model, Autoencoder):
+        return
     rng = seeded(training.plan.seed, -1)
     chosen = torch.randperm(len(pixels), generator=rng)[:count]
-    codes = torch.cat([training.model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
+    codes = torch.cat([model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
     if codes.isfinite().all():
         with threadpool_limits(1, "blas"):  # two threads on two busy cores took 30 times as long
-            training.model.fit(codes, rng)
+            model.fit(codes, rng)
 
 
 @torch.no_grad()
 def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
     finish(training, pixels, FIT_CODES)
-    model = training.model
     x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
-    samples = model.sample(2 * len(x), torch.Generator(training.device).manual_seed(training.plan.seed))
-    shown = as_bytes(model.reconstruct(x)), as_bytes(samples)
-    return Previews(*shown, *scattered(training, data.validation))
+    rng = torch.Generator(training.device).manual_seed(training.plan.seed)
+    rebuilt, others = training.model.preview(x, rng)
+    return Previews(as_bytes(rebuilt), as_bytes(others), *scattered(training, data.validation))
 
 
-def scattered(training: Training, split: Split) -> tuple[Tensor, Tensor | None]:
-    """Where the first pictures of a split lie among each other: (n,2), and their labels (n,)."""
+def scattered(training: Training, split: Split) -> tuple[Tensor | None, Tensor | None]:
+    """Where the first pictures of a split lie among each other, (n,2), and their labels (n,); nowhere without an autoencoder."""
+    model = training.model
+    if not isinstance(model, Autoencoder):
+        return None, None
     pixels = Pixels(split.images[:SCATTERED], training.device)
     some = torch.arange(len(pixels)).split(VALIDATION_BATCH)
-    codes = torch.cat([training.model.encode(pixels[batch]) for batch in some]).cpu()
+    codes = torch.cat([model.encode(pixels[batch]) for batch in some]).cpu()
     labels = None if split.labels is None else torch.tensor(split.labels[:SCATTERED])
     return flattened(codes), labels
 

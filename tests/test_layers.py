@@ -18,11 +18,14 @@ MAY_IMPORT = {
     "core": ("core",),
     "core/families": (
         "core.augmentation",
+        "core.camera",
         "core.corruption",
+        "core.crops",
         "core.families",
         "core.family",
         "core.nets",
         "core.objectives",
+        "core.unet",
     ),
 }
 FILES = [

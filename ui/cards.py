@@ -41,8 +41,10 @@ class Shown:
 def shelves() -> dict[str, Shelf]:
     """By dataset, those with most families first, then the larger pictures."""
     found: dict[str, list[glance.Glance]] = {}
+    families = {card.key for card in glance.cards()}
     for run in glance.finished(glance.store_root()):
-        found.setdefault(run.dataset, []).append(run)
+        if run.family in families:
+            found.setdefault(run.dataset, []).append(run)
     made = []
     for dataset, runs in found.items():
         first = runs[0]

@@ -10,6 +10,6 @@ COLOURS = ("#73631c", "#0462d3", "#2ba287", "#d37812", "#9781da", "#a03f81", "#9
 
 
 def colour(family_key: str) -> str:
-    """As "#rrggbb"; from the ninth family on the colours come round again."""
+    """As "#rrggbb"; from the ninth family on the colours come round again. Restorers, never beside families, have the last."""
     keys = [card.key for card in glance.cards()]
-    return COLOURS[keys.index(family_key) % len(COLOURS)]
+    return COLOURS[keys.index(family_key) % len(COLOURS)] if family_key in keys else COLOURS[-1]

@@ -23,6 +23,7 @@ from core.training import showcase
 from ui import shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
+from ui.runs import has_codes
 from ui.theme import colour
 from ui.words import as_written, duration
 
@@ -313,6 +314,11 @@ def thinned(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # --- its pictures -----------------------------------------------------------------------------------------------
 
 
+def second_row(run: Run) -> str:
+    kind = family(run.record.family)
+    return f"New, {kind.sampling}" if has_codes(run) else kind.sampling.capitalize()
+
+
 def pictures(run: Run) -> None:
     epochs = run.preview_epochs()
     if not epochs:
@@ -324,7 +330,7 @@ def pictures(run: Run) -> None:
         return
     originals = put_in(run)
     shown = "" if originals is None else data_uri(sheet(originals, len(originals)))
-    timelapse(frames, shown, family(run.record.family).sampling, key=f"timelapse-{run.id}")
+    timelapse(frames, shown, second_row(run), key=f"timelapse-{run.id}")
     st.download_button(
         "Film",
         lambda: film(run, originals),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from core.data import Dataset
-    from core.family import Autoencoder
+    from core.family import Family
     from core.store import Run, Store
     from core.training import Plan
 
@@ -83,7 +83,7 @@ def created(options: argparse.Namespace, store: Store) -> tuple[Run, Dataset, to
     return store.create(model, plan, data, options.name or "", device.type, origin), data, device
 
 
-def described(options: argparse.Namespace, store: Store) -> tuple[Autoencoder, Plan, Dataset, torch.device]:
+def described(options: argparse.Namespace, store: Store) -> tuple[Family, Plan, Dataset, torch.device]:
     """Outline, plan, data and device of a training that is to begin."""
     from core.data import load
     from core.families import family
@@ -105,13 +105,13 @@ def described(options: argparse.Namespace, store: Store) -> tuple[Autoencoder, P
         )
     with typed():
         device = device_named(options.device or "auto")
-        Family = family(family_key)
-        config = record.settings() if options.origin else Family.Config.parse(options.set or ())
+        kind = family(family_key)
+        config = record.settings() if options.origin else kind.Config.parse(options.set or ())
         plan = Plan(**({"epochs": EPOCHS} if options.seconds is None else {}) | given(options))
         data = load(dataset)
         if options.origin and data.shape != record.shape:
             raise BadInput(f"{options.origin} sees pictures of {record.shape}, {data.name} has {data.shape}")
-        return outline(Family, config, data.shape), plan, data, device
+        return outline(kind, config, data.shape), plan, data, device
 
 
 def resumed(options: argparse.Namespace, store: Store) -> tuple[Run, Dataset, torch.device]:

@@ -18,7 +18,7 @@ from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
 from ui import comparison, library, shell
 from ui.datasets import MOST_MEGABYTES
-from ui.runs import Group, groups
+from ui.runs import Group, groups, has_codes
 from ui.words import as_written
 
 MOST = 24  # runs side by side
@@ -85,8 +85,9 @@ def shelf(store: Store, group: Group) -> None:
         side_by_side(chosen[:MOST], group)
     else:
         st.info("No run is like that. Clear a filter.", icon=":material/filter_alt_off:")
-    st.subheader("Families compared", anchor=False)
-    comparison.show(group.runs)
+    if autoencoders := list(filter(has_codes, group.runs)):
+        st.subheader("Families compared", anchor=False)
+        comparison.show(autoencoders)
 
 
 def ask_for(group: Group) -> library.Filter:

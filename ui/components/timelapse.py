@@ -39,4 +39,4 @@ class Frame:
 def timelapse(frames: list[Frame], originals: str, sampling: str, key: str) -> None:
     """Frames under a slider. It follows the newest one, as long as the visitor has not gone back to an earlier one."""
     shown = [{"epoch": one.epoch, "rebuilt": one.rebuilt, "samples": one.samples} for one in frames]
-    _timelapse(data={"frames": shown, "originals": originals, "sampling": f"New, {sampling}"}, key=key)
+    _timelapse(data={"frames": shown, "originals": originals, "sampling": sampling}, key=key)

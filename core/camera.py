@@ -1,0 +1,82 @@
+"""Noise as photographs have it, made from clean ones: what a denoiser for real pictures learns on.
+
+    white noise, its spread following the light ──on a Bayer mosaic──▶ interpolated ──blurred──▶ added ──▶ JPEG
+
+The steps of a camera after Foi et al. 2008 (Poisson-Gaussian noise) and Guo et al. 2019 (CBDNet, arXiv:1807.04686: mosaic and
+JPEG). Only the noise goes through mosaic and blur, never the picture: a net is to remove noise, not to sharpen.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core import damage
+
+LEVELS = (0.6, 30.0)  # of 255; the root mean square of the noise, drawn evenly in its logarithm
+EXPONENTS = (-0.4, 0.7)  # spread ~ (light + DARK)^exponent: tone curves bend it both ways
+DARK = 0.05
+MOSAIC, BLUR, JPEG = 0.75, 0.6, 0.8  # how often each happens
+BLURS = (0.3, 1.3)  # pixels
+QUALITIES = (60, 99)
+GREEN = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]) / 4
+OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
+
+
+def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
+    """(B,3,H,W) in [0,1] -> the same with the noise of a camera, of another strength and kind for each."""
+    noise = gain(x, rng) * torch.randn(x.shape, generator=rng, device=x.device)
+    noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
+    noise = torch.where(chance(x, BLUR, rng), blurred(noise, rng), noise)
+    low, high = (torch.tensor(level / 255).log() for level in LEVELS)
+    level = (low + (high - low) * uniform(x, rng)).exp()
+    gray = (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
+    noise = torch.where(gray, noise[:, 1:2], noise)
+    noisy = x + noise * level / noise.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return saved(noisy, rng)
+
+
+def uniform(x: Tensor, rng: torch.Generator) -> Tensor:
+    """(B,1,1,1) in [0,1)."""
+    return torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
+
+
+def chance(x: Tensor, probability: float, rng: torch.Generator) -> Tensor:
+    return uniform(x, rng) < probability
+
+
+def gain(x: Tensor, rng: torch.Generator) -> Tensor:
+    """How the spread of the noise follows the light: (B,3,H,W)."""
+    low, high = EXPONENTS
+    return (x + DARK) ** (low + (high - low) * uniform(x, rng))
+
+
+def mosaicked(noise: Tensor, rng: torch.Generator) -> Tensor:
+    """Measured through a Bayer filter, one colour at a pixel, and interpolated linearly: it hangs together afterwards."""
+    *_, height, width = noise.shape
+    down, right = (int(n) for n in torch.randint(2, (2,), generator=rng, device=noise.device))
+    row = (torch.arange(height, device=noise.device) + down)[:, None] % 2
+    column = (torch.arange(width, device=noise.device) + right) % 2
+    red, blue = (row == 0) & (column == 0), (row == 1) & (column == 1)
+    seen = noise * torch.stack([red, ~(red | blue), blue])
+    kernels = torch.stack([OTHER, GREEN, OTHER])[:, None].to(noise)
+    return F.conv2d(F.pad(seen, (1, 1, 1, 1), mode="reflect"), kernels, groups=3)
+
+
+def blurred(noise: Tensor, rng: torch.Generator) -> Tensor:
+    low, high = BLURS
+    width = low + (high - low) * float(torch.rand((), generator=rng, device=noise.device))
+    return damage.gaussian_blur(noise, width, rng)
+
+
+def saved(x: Tensor, rng: torch.Generator) -> Tensor:
+    """As 8 bits, most of them through JPEG of some quality."""
+    files = chance(x, JPEG, rng).flatten().tolist()
+    qualities = torch.randint(*QUALITIES, (len(x),), generator=rng, device=x.device).tolist()
+    rounded = (x.clamp(0, 1) * 255).round() / 255
+    kept = [
+        damage.jpeg(one[None], quality, rng)[0] if file else one
+        for one, quality, file in zip(rounded, qualities, files, strict=True)
+    ]
+    return torch.stack(kept)

@@ -1,0 +1,148 @@
+"""Blind photo denoiser: a denoising autoencoder with skips. After Zhang et al. 2021 (DRUNet), arXiv:2008.13751
+
+    y = x + n ──level──▶ sigma
+    (y, sigma) ──fold──▶ encoder ──▶ bottleneck ──▶ decoder (with skips) ──unfold──▶ n^,   x^ = y - n^
+    minimise  E log(‖x^ - x‖² / N + floor²)  +  E |log (sigma^ + 1/255) / (sigma + 1/255)|
+
+One set of weights for every level of noise from 0 to 55 of 255. The level is an input, as in FFDNet (Zhang et al. 2018,
+arXiv:1710.04026), so that whoever restores can ask for more or less; a small net estimates it where it is not told, and half of
+the pictures in training come with the estimate. The logarithm makes a decibel worth the same at every level; it is the
+PSNR up to a factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from core.camera import photographed
+from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
+from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
+from core.unet import FOLD, UNet
+
+STRONGEST = 55 / 255
+SHARPEN = 8.0  # what is fine is small
+GRAY = 0.1  # share of pictures without colour
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoDenoiserConfig(Config):
+    noise: str = setting(
+        "gaussian",
+        "White noise of any level, or such as cameras and JPEG leave",
+        choices=("gaussian", "camera"),
+    )
+    widths: tuple[int, ...] = setting((48, 96, 192), "Channels at each level, finest first")
+    blocks: tuple[int, ...] = setting((2, 2, 4), "Residual blocks at each level")
+    crop: int = setting(64, "Pixels a side that one step sees of a piece", low=16, high=512)
+    half: bool = setting(False, "Multiply in bfloat16 while training: faster where the processor can")
+    lr: float = setting(1e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
+
+
+class PhotoDenoiser(Restorer):
+    key, title, paper, Config = "photo_denoiser", "Photo denoiser", "arXiv:2008.13751", PhotoDenoiserConfig
+    idea = "See how much noise there is, and predict the noise itself from a wide neighbourhood."
+    choose = "you have a noisy photograph and want it back at its own size"
+    objective = r"\min\; \mathbb{E} \log \lVert x - \hat x(x + n, \sigma) \rVert^2"
+    symbol = "photo_filter"
+    headline = "denoised_mse"
+
+    def __init__(self, config: PhotoDenoiserConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        folded = shape[0] * FOLD**2
+        self.level = Level(folded)
+        self.net = UNet(folded + 1, folded, config.widths, config.blocks)
+
+    def initialise(self, rng: torch.Generator) -> None:
+        super().initialise(rng)
+        self.net.weaken()
+
+    def players(self) -> tuple[Player, ...]:
+        return (Player("model", self, steady_adam(self.config.lr)),)
+
+    def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+        """Raises nothing of its own: any height and width from 1 pixel on."""
+        height, width = x.shape[2:]
+        if sigma is None:
+            sigma = self.estimate(x)
+        wide = mirrored(x, self.net.multiple)
+        return self.clean(wide, torch.as_tensor(sigma, device=x.device).expand(len(x)))[..., :height, :width]
+
+    def estimate(self, x: Tensor) -> Tensor:
+        """The standard deviation of the noise in x (B,3,H,W): (B,), in units of x."""
+        return self.level(mirrored(x, FOLD))
+
+    def clean(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """(B,3,H,W) -> (B,3,H,W) for sides that the net can halve, told sigma (B,)."""
+        small = folded(x, FOLD)
+        told = sigma.to(small).view(-1, 1, 1, 1).expand(-1, 1, *small.shape[2:])
+        return x - F.pixel_shuffle(self.net(torch.cat([small, told], 1)), FOLD).to(x)
+
+    def loss(self, x: Tensor, turn: Turn) -> Loss:
+        clean = some_gray(cropped(x, self.config.crop, turn.rng), turn.rng)
+        noisy, sigma = self.disturbed(clean, turn.rng)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.half):
+            guess = self.estimate(noisy).float()
+            told = torch.where(
+                sigma.new_empty(len(x)).uniform_(generator=turn.rng) < 0.5, guess.detach(), sigma
+            )
+            restored = self.clean(noisy, told)
+        error = (restored.float() - clean).square().mean((1, 2, 3))
+        return Loss(
+            minimise={
+                "log_error": log_error(error),
+                "level_error": ((guess + 1 / 255) / (sigma + 1 / 255)).log().abs().mean(),
+            },
+            watch={"denoised_mse": error.mean(), "decibels": -10 * (error + FLOOR).log10().mean()},
+        )
+
+    def disturbed(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pictures with noise, each of another level, and these levels (B,)."""
+        if self.config.noise == "camera":
+            noisy = photographed(x, rng)
+            return noisy, (noisy - x).square().mean((1, 2, 3)).sqrt()
+        sigma = STRONGEST * torch.rand(len(x), generator=rng, device=x.device)
+        noise = torch.randn(x.shape, generator=rng, device=x.device)
+        noise = torch.where(is_gray(x), noise[:, :1], noise)
+        return x + sigma.view(-1, 1, 1, 1) * noise, sigma
+
+    def preview(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Noisy pictures restored, and these noisy pictures."""
+        noisy, _ = self.disturbed(x, rng)
+        return self.reconstruct(noisy), noisy
+
+
+class Level(nn.Module):
+    """How strong the noise is, from what is left of a picture without its local mean: each place has an opinion and a weight.
+
+    (B,C,H,W), sides even -> (B,) above 0.
+    """
+
+    def __init__(self, channels: int, width: int = 32) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(width, 2, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = x - F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        opinion, weight = self.net(folded(SHARPEN * fine, FOLD)).float().flatten(2).unbind(1)
+        return (opinion.clamp(max=3) - 3).exp().mul(weight.softmax(1)).sum(1)
+
+
+def some_gray(x: Tensor, rng: torch.Generator) -> Tensor:
+    luma = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(x)
+    gray = torch.rand(len(x), 1, 1, 1, generator=rng, device=rng.device) < GRAY
+    return torch.where(gray, luma, x)
+
+
+def is_gray(x: Tensor) -> Tensor:
+    """(B,1,1,1)"""
+    return (x.amax(1) - x.amin(1)).flatten(1).amax(1).view(-1, 1, 1, 1) == 0

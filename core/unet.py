@@ -1,0 +1,79 @@
+"""A residual U-Net for photographs of any size (Ronneberger et al. 2015, arXiv:1505.04597; blocks of He et al. 2016).
+
+    picture ──fold 2x2 into channels──▶ blocks ──halve──▶ blocks ──halve──▶ blocks
+                                          │ skip            │ skip             │
+    picture ◀──unfold── blocks ◀──double── + ◀── blocks ◀──double── + ◀────────┘
+
+Without any normalisation: what a net does to a pixel must not depend on how bright the rest of its tile is. Half precision
+and channels last make a step twice as fast on processors that multiply in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FOLD = 2  # pixels a side that become channels
+BRANCH = 0.3  # of He's deviation, for the last convolution of a block: the net starts near the identity
+
+
+class Block(nn.Module):
+    """x + conv(relu(conv(x)))"""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.last(F.relu(self.first(x)))
+
+
+class UNet(nn.Module):
+    """(B,inside,H,W) -> (B,outside,H,W), for sides that are multiples of `multiple`."""
+
+    def __init__(self, inside: int, outside: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.multiple = FOLD * 2 ** (len(widths) - 1)
+        levels = list(zip(widths, blocks, strict=True))
+        steps = list(pairwise(widths))
+        self.head = nn.Conv2d(inside, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(several(width, count) for width, count in levels)
+        self.halve = nn.ModuleList(nn.Conv2d(wide, deep, FOLD, stride=FOLD) for wide, deep in steps)
+        self.widen = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(deep, 4 * wide, 1), nn.PixelShuffle(2)) for wide, deep in steps
+        )
+        self.up = nn.ModuleList(several(width, count) for width, count in levels[:-1])
+        self.tail = nn.Conv2d(widths[0], outside, 3, padding=1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def weaken(self) -> None:
+        """After He's draw: branches that change little, an output near zero, no gain where no relu follows."""
+        for module in self.modules():
+            if isinstance(module, Block):
+                module.last.weight.mul_(BRANCH)
+        for name, weights in self.named_parameters():
+            if name.startswith(("head.weight", "halve", "widen")) and name.endswith("weight"):
+                weights.mul_(0.5**0.5)
+        self.tail.weight.mul_(BRANCH**2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(x)
+        skips = []
+        for down, halve in zip(self.down, self.halve, strict=False):
+            x = down(x)
+            skips.append(x)
+            x = halve(x)
+        x = self.down[-1](x)
+        for widen, up, skip in reversed(list(zip(self.widen, self.up, skips, strict=True))):
+            x = up(widen(x) + skip)
+        return self.tail(x)
+
+
+def several(channels: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(channels) for _ in range(count)))

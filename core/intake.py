@@ -8,11 +8,13 @@ import io
 import threading
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from core.errors import Explained
 
@@ -72,6 +74,16 @@ def read(data: bytes, name: str, background: tuple[int, int, int] = (255, 255, 2
         Refused: the file is empty, too large, cut short, damaged, or no such picture. Nothing else is raised.
     """
     name = clean_name(name)
+    with decoding(data, name):
+        return _decode(data, name, background)
+
+
+@contextmanager
+def decoding(data: bytes, name: str) -> Iterator[None]:
+    """The block in which a file is decoded: for one thread at a time, without warnings.
+
+    Raises Refused for an empty or too large file before the block begins, and in place of whatever the block raises.
+    """
     if not data:
         raise Refused(name, "is empty. Choose the file again; the copy may not have finished.")
     if len(data) > MAX_BYTES:
@@ -80,7 +92,7 @@ def read(data: bytes, name: str, background: tuple[int, int, int] = (255, 255, 2
     try:
         with _DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(data, name, background)
+            yield
     except Refused:
         raise
     # Pillow names no closed set of what hostile bytes raise: OSError, SyntaxError, KeyError, ...
@@ -168,24 +180,36 @@ def centre_ink(image: np.ndarray) -> np.ndarray:
 
 
 def _decode(data: bytes, name: str, background: tuple[int, int, int]) -> Picture:
-    image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    notes: list[str] = []
+    image = opened(data, name, notes)
+    pixels = eight_bit(upright(image, notes), background, notes)
+    pixels.setflags(write=False)
+    return Picture(name, pixels, container(image), tuple(notes))
+
+
+def opened(data: bytes, name: str, notes: list[str]) -> ImageFile.ImageFile:
+    """A file of which only the header was read. To be called inside `decoding`."""
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_size(image, name)
-    notes = []
     if getattr(image, "is_animated", False):
         # Not "of 12": counting the frames of a hostile GIF or TIFF walks through the whole file.
         notes.append("first of several frames")
-    # What phones write as MPO is a JPEG with further pictures behind it.
-    container = "JPEG" if image.format == "MPO" else str(image.format)
-    orientation = _orientation(image)
-    image.load()
+    return image
 
-    # TIFF is turned by Pillow while loading and has lost its tag by now; all others still have it.
-    image = _turned(image, _orientation(image))
+
+def upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    """The first frame, decoded, and turned as its EXIF tag says. To be called inside `decoding`."""
+    orientation = orientation_of(image)
+    image.load()
     if orientation in _UPRIGHT:
         notes.append("turned upright by its EXIF tag")
-    pixels = _eight_bit(image, background, notes)
-    pixels.setflags(write=False)
-    return Picture(name, pixels, container, tuple(notes))
+    # TIFF is turned by Pillow while loading and has lost its tag by now; all others still have it.
+    return _turned(image, orientation_of(image))
+
+
+def container(image: Image.Image) -> str:
+    """One of `FORMATS`: what phones write as MPO is a JPEG with further pictures behind it."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def _check_size(image: Image.Image, name: str) -> None:
@@ -212,7 +236,8 @@ def _reason(error: Exception) -> str:
     return "is damaged or of an unusual kind. Open it elsewhere, save it as PNG or JPEG and try again."
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
+    """As EXIF numbers them: 1 is upright, and from 5 on width and height change places."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 (damaged metadata is no reason to refuse good pixels)
@@ -223,7 +248,7 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _eight_bit(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> np.ndarray:
+def eight_bit(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> np.ndarray:
     """Any mode Pillow decodes to -> uint8 (H, W, 1 or 3); appends to `notes` what was changed."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _scaled(np.asarray(image), image.mode, notes)[:, :, None]

@@ -1,0 +1,441 @@
+"""A photograph taken out of its file to be worked on, and put back into a file like the one that was brought.
+
+Unlike a `Picture` of `core.intake`, an `Original` still knows its transparency, its colour profile and its EXIF data.
+Pixels stay in the colour space of their profile: nothing is converted. XMP and IPTC are not carried over.
+
+    JPEG  4:4:4, and each coefficient as fine as in the file that came in and as at `QUALITY`, whichever is finer
+    WebP  lossless where the file was, else `QUALITY`
+    TIFF  one page, deflate
+    PNG   in place of GIF, BMP with transparency, and WebP that is too large
+"""
+
+import functools
+import io
+import re
+import struct
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from core.intake import clean_name, container, decoding, eight_bit, opened, orientation_of, upright
+
+QUALITY = 95
+MAX_EXIF = 65_533  # bytes that fit into a JPEG segment
+MAX_PROFILE = 2**20  # bytes; what Pillow takes from a PNG
+WEBP_SIDE = 16_383  # pixels; only the canvas of an animation can be larger
+
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
+_SPACES = {1: b"GRAY", 3: b"RGB "}  # of ICC profiles, by channels
+_PNG = b"\x89PNG\r\n\x1a\n"
+_EXIF = b"Exif\0\0"
+_STRIP = 2**18  # bytes of a TIFF that are packed together
+
+# The tags of a TIFF that say something about the photograph; all others say how the file is laid out.
+_ABOUT = (
+    ExifTags.Base.DocumentName,
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.HostComputer,
+    ExifTags.Base.Copyright,
+)
+# These lead to places in the file, which will be other ones.
+_PLACES = (ExifTags.Base.MakerNote, ExifTags.IFD.Interop)
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A photograph and what its file said about it. Arrays are read-only.
+
+    `notes` say in words what was changed on the way in, and what will be different in the file that `write` makes.
+    """
+
+    name: str
+    pixels: (
+        np.ndarray
+    )  # uint8 (H, W, 3) RGB or (H, W, 1) gray, upright; what lies under transparency as it is
+    alpha: np.ndarray | None  # uint8 (H, W), 255 is opaque; None where all of it is
+    format: str  # one of `intake.FORMATS`
+    exif: bytes = b""  # true of the upright pixels, without thumbnail
+    icc: bytes = b""  # of the colour space of the pixels
+    dpi: tuple[float, float] | None = None
+    quantisation: tuple[tuple[int, ...], ...] = ()  # of a JPEG: a table of 64 steps for each component
+    lossless: bool = False  # of a WebP
+    notes: tuple[str, ...] = ()
+
+
+def read(data: bytes, name: str) -> Original:
+    """Take the first frame out of a PNG, JPEG, WebP, BMP, TIFF or GIF file.
+
+    EXIF data and colour profiles that are damaged, too large or made for other pixels are left out, with a note.
+
+    Args:
+        data: the whole file, at most `intake.MAX_BYTES`.
+        name: what the visitor calls it; `clean_name` makes it fit for display.
+
+    Raises:
+        Refused: as `intake.read` does. Nothing else is raised.
+    """
+    name = clean_name(name)
+    with decoding(data, name):
+        return _decode(data, name)
+
+
+def write(original: Original, pixels: np.ndarray) -> bytes:
+    """The file that was brought, but with other pixels: uint8, of the shape of the original's.
+
+    Raises ValueError for any other array.
+    """
+    if pixels.dtype != np.uint8 or pixels.shape != original.pixels.shape:
+        raise ValueError(f"pixels must be uint8 {original.pixels.shape}, got {pixels.dtype} {pixels.shape}")
+    layers = pixels if original.alpha is None else np.dstack([pixels, original.alpha])
+    if _format(original) == "TIFF":
+        return _tiff(original, layers)
+    image = Image.fromarray(layers[:, :, 0] if layers.shape[2] == 1 else layers)
+    options: dict[str, Any] = {"exif": original.exif, "icc_profile": original.icc}
+    if original.dpi:
+        options["dpi"] = original.dpi
+    if _format(original) == "JPEG":
+        options |= {"qtables": _tables(original), "subsampling": "4:4:4"}
+    if _format(original) == "WEBP":
+        options |= {"lossless": original.lossless, "exact": True, "quality": QUALITY}
+    out = io.BytesIO()
+    image.save(out, _format(original), **options)
+    return out.getvalue()
+
+
+def suffix(original: Original) -> str:
+    """Of the name of the file that `write` makes, with its dot."""
+    return _SUFFIXES[_format(original)]
+
+
+def mime(original: Original) -> str:
+    """The type of the file that `write` makes."""
+    return f"image/{_format(original).lower()}"
+
+
+def denoised_name(original: Original) -> str:
+    """holiday.JPG -> holiday-denoised.jpg"""
+    stem = re.sub(r"\.[a-z][a-z0-9]{1,4}$", "", original.name, flags=re.IGNORECASE).strip(". ")
+    return f"{stem or 'picture'}-denoised{suffix(original)}"
+
+
+def _format(original: Original) -> str:
+    """What it is written as."""
+    side = max(original.pixels.shape)
+    return "PNG" if _unfit(original.format, side, original.alpha is not None) else original.format
+
+
+def _unfit(format: str, side: int, transparent: bool) -> str:
+    """Why such a picture is written as PNG; empty where it is written as what it was."""
+    if format == "GIF":
+        return "a GIF holds no more than 256 colours"
+    if format == "BMP" and transparent:
+        return "a BMP would lose its transparency"
+    if format == "WEBP" and side > WEBP_SIDE:
+        return f"a WebP holds no more than {WEBP_SIDE} pixels a side"
+    return ""
+
+
+# --- from the file ---
+
+
+def _decode(data: bytes, name: str) -> Original:
+    notes: list[str] = []
+    data, profile = _without_profile(data)
+    image = opened(data, name, notes)
+    deep = image.format in ("PNG", "TIFF") and any(";16" in str(tile) for tile in image.tile)
+    sideways = orientation_of(image) > 4
+    bare, alpha = _uncovered(upright(image, notes), notes)
+    pixels = eight_bit(bare, (255, 255, 255), notes)
+    height, width, channels = pixels.shape
+    notes += _changes(image, deep, channels)
+    if why := _unfit(container(image), max(pixels.shape), alpha is not None):
+        notes.append(f"written as PNG: {why}")
+    for array in (pixels, alpha):
+        if array is not None:
+            array.setflags(write=False)
+    return Original(
+        name,
+        pixels,
+        alpha,
+        container(image),
+        exif=_exif(image, width, height, notes),
+        icc=b"" if image.mode == "CMYK" else _icc(image.info | profile, channels, notes),
+        dpi=_dpi(image, sideways),
+        quantisation=_quantisation(image),
+        lossless=image.format == "WEBP" and _is_lossless(data),
+        notes=tuple(notes),
+    )
+
+
+def _uncovered(image: Image.Image, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
+    """The picture without its transparency, and that: uint8 (H, W), or None where all is opaque."""
+    if not image.has_transparency_data:
+        return image, None
+    if image.mode.startswith("I"):
+        notes.append("transparency left out")
+        return image, None
+    layered = image.convert("RGBA")
+    alpha = np.array(layered.getchannel("A"))
+    bare = layered.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+    return bare, None if alpha.min() == 255 else alpha
+
+
+def _changes(image: Image.Image, deep: bool, channels: int) -> list[str]:
+    """How the file to come will differ from the one that came, apart from what is noted already."""
+    changes = []
+    if image.mode in ("P", "PA") and image.format != "GIF":
+        changes.append(f"palette turned into {'gray' if channels == 1 else 'RGB'}")
+    if image.mode == "1":
+        changes.append("black and white turned into gray")
+    if deep and not image.mode.startswith("I"):
+        changes.append("16-bit values scaled to 8 bits")
+    if {"xmp", "XML:com.adobe.xmp", "photoshop"} & image.info.keys():
+        changes.append("XMP and IPTC data left out")
+    return changes
+
+
+def _dpi(image: Image.Image, sideways: bool) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    if not (1 <= across <= 65_535 and 1 <= down <= 65_535):
+        return None
+    return (down, across) if sideways else (across, down)
+
+
+def _quantisation(image: Image.Image) -> tuple[tuple[int, ...], ...]:
+    """The table of each component of a JPEG; none for other formats."""
+    tables: dict[int, list[int]] = getattr(image, "quantization", {})
+    used = [tables.get(layer[3], []) for layer in getattr(image, "layer", ())]
+    return tuple(tuple(table) for table in used) if all(len(table) == 64 for table in used) else ()
+
+
+def _is_lossless(webp: bytes) -> bool:
+    """Whether the first picture in the file is: it may lie beside other chunks, or inside that of a frame."""
+    at = 12
+    while at + 8 <= len(webp):
+        kind, length = struct.unpack_from("<4sI", webp, at)
+        if kind in (b"VP8 ", b"VP8L"):
+            return bool(kind == b"VP8L")
+        at += 8 + (16 if kind == b"ANMF" else length + length % 2)
+    return False
+
+
+# --- colour profiles ---
+
+
+def _icc(info: dict[Any, Any], channels: int, notes: list[str]) -> bytes:
+    """The profile byte for byte, where it is whole and made for such pixels."""
+    if "icc_profile" not in info:
+        return b""
+    profile = info["icc_profile"]
+    if not isinstance(profile, bytes) or not _is_profile(profile):
+        notes.append("colour profile left out: it is damaged or too large")
+        return b""
+    if profile[16:20] != _SPACES[channels]:
+        notes.append(f"colour profile left out: it is not made for {'gray' if channels == 1 else 'RGB'}")
+        return b""
+    return profile
+
+
+def _is_profile(data: bytes) -> bool:
+    """Whether header and tag table are those of a whole ICC profile (ICC.1:2022, 7.2 and 7.3)."""
+    if not 132 <= len(data) <= MAX_PROFILE or data[36:40] != b"acsp":
+        return False
+    (size,), (count,) = struct.unpack_from(">I", data), struct.unpack_from(">I", data, 128)
+    if size > len(data) or 132 + 12 * count > size:
+        return False
+    table = struct.iter_unpack(">4sII", data[132 : 132 + 12 * count])
+    return all(offset + length <= size for _, offset, length in table)
+
+
+def _without_profile(data: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """A PNG, and its profile as Pillow would file it: Pillow itself refuses the whole picture for a bad one.
+
+    A profile that cannot be unpacked is empty. Other files are returned as they are.
+    """
+    profile: dict[str, bytes] = {}
+    at = len(_PNG) if data.startswith(_PNG) else len(data)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if kind == b"IDAT":
+            break
+        if kind == b"iCCP":
+            profile.setdefault("icc_profile", _unpacked(data[at + 8 : end - 4]))
+            data = data[:at] + data[end:]
+        else:
+            at = end
+    return data, profile
+
+
+def _unpacked(chunk: bytes) -> bytes:
+    """The profile in an iCCP chunk (PNG 11.3.2.3), which is a name, 0, the method, and packed bytes."""
+    unpacker = zlib.decompressobj()
+    try:
+        profile = unpacker.decompress(chunk.partition(b"\0")[2][1:], MAX_PROFILE)
+    except zlib.error:
+        return b""
+    return profile if unpacker.eof else b""
+
+
+# --- EXIF ---
+
+
+def _exif(image: Image.Image, width: int, height: int, notes: list[str]) -> bytes:
+    try:
+        found = _exif_of_tiff(image) if image.format == "TIFF" else _exif_block(image.info)
+        exif = _trued(found, width, height) if found else b""
+        if len(exif) <= MAX_EXIF:
+            return exif
+    except Exception:  # noqa: BLE001 (damaged metadata is no reason to refuse good pixels)
+        pass
+    notes.append("EXIF data left out: they are damaged or too large")
+    return b""
+
+
+def _exif_block(info: dict[Any, Any]) -> bytes:
+    """As it lies in a JPEG, WebP or PNG, from its TIFF header on."""
+    block: bytes = info.get("exif", b"")
+    if not block and "Raw profile type exif" in info:  # older PNG, by ImageMagick
+        block = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
+    return block.removeprefix(_EXIF).removeprefix(_EXIF)
+
+
+def _exif_of_tiff(image: Image.Image) -> bytes:
+    """A TIFF has no such block: it is one. What it says about the photograph is gathered into a new one."""
+    exif, kept = image.getexif(), Image.Exif()
+    for tag in _ABOUT:
+        if tag in exif:
+            kept[tag] = exif[tag]
+    for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if about := {tag: value for tag, value in exif.get_ifd(part).items() if tag not in _PLACES}:
+            kept[part] = about
+    return kept.tobytes().removeprefix(_EXIF) if len(kept) else b""
+
+
+def _trued(block: bytes, width: int, height: int) -> bytes:
+    """The block, upright, of this size and without its thumbnail.
+
+    It is changed in place: a camera's own notes hold offsets that nobody could mend.
+
+    Raises an exception of any kind for a damaged one.
+    """
+    tiff = bytearray(block)
+    order = {b"II*\0": "<", b"MM\0*": ">"}[bytes(tiff[:4])]
+    (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+    entries, end = _directory(tiff, order, start)
+    if end + 4 <= len(tiff):
+        with suppress(struct.error):
+            _blank_thumbnail(tiff, order, *struct.unpack_from(f"{order}I", tiff, end))
+        struct.pack_into(f"{order}I", tiff, end, 0)
+    true: dict[int, int] = {
+        ExifTags.Base.Orientation: 1,
+        ExifTags.Base.ExifImageWidth: width,
+        ExifTags.Base.ExifImageHeight: height,
+    }
+    for tag, at in list(entries):
+        if tag == ExifTags.IFD.Exif:
+            entries += _directory(tiff, order, *struct.unpack_from(f"{order}I", tiff, at + 8))[0]
+    for tag, at in entries:
+        if tag in true:
+            struct.pack_into(f"{order}HHIHH", tiff, at, tag, 3, 1, true[tag], 0)  # one number of type SHORT
+    exif = Image.Exif()
+    exif.load(_EXIF + tiff)
+    if exif.get(ExifTags.Base.Orientation, 1) != 1:
+        raise ValueError("another reader would turn the picture once more")
+    return _EXIF + bytes(tiff)
+
+
+def _directory(tiff: bytes | bytearray, order: str, start: int) -> tuple[list[tuple[int, int]], int]:
+    """Each entry's tag and place, and the end of the list (TIFF 6.0, section 2)."""
+    (count,) = struct.unpack_from(f"{order}H", tiff, start)
+    end = start + 2 + 12 * count
+    return [(struct.unpack_from(f"{order}H", tiff, at)[0], at) for at in range(start + 2, end, 12)], end
+
+
+def _blank_thumbnail(tiff: bytearray, order: str, start: int) -> None:
+    """It shows the photograph as it was, and lying on its side."""
+    if not start:
+        return
+    entries, _ = _directory(tiff, order, start)
+    says = {tag: struct.unpack_from(f"{order}I", tiff, at + 8)[0] for tag, at in entries}
+    begin = says.get(ExifTags.Base.JpegIFOffset, len(tiff))
+    shown = tiff[begin : begin + says.get(ExifTags.Base.JpegIFByteCount, 0)]
+    tiff[begin : begin + len(shown)] = bytes(len(shown))
+
+
+# --- to the file ---
+
+
+def _tables(original: Original) -> list[list[int]]:
+    """Quantisation for light and for colour: the finer step of what came in and of `QUALITY`."""
+    light, colour = _tables_at(QUALITY)
+    first, *others = original.quantisation or (light,)
+    tables = [_finest(light, first), _finest(colour, *others)]
+    return tables[: 1 if original.pixels.shape[2] == 1 else 2]
+
+
+def _finest(*tables: tuple[int, ...]) -> list[int]:
+    return [max(1, min(steps)) for steps in zip(*tables, strict=True)]
+
+
+@functools.cache
+def _tables_at(quality: int) -> list[tuple[int, ...]]:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "JPEG", quality=quality)
+    with Image.open(out, formats=["JPEG"]) as image:
+        return list(_quantisation(image))[:2]
+
+
+def _tiff(original: Original, layers: np.ndarray) -> bytes:
+    """Written here, because the one packed TIFF that Pillow makes loses camera and place."""
+    height, width, depth = layers.shape
+    steps = layers.copy()
+    steps[:, 1:] -= layers[:, :-1]  # to the pixel on the left: these pack better
+    rows = max(1, _STRIP // (width * depth))
+    strips = [zlib.compress(steps[top : top + rows].tobytes()) for top in range(0, height, rows)]
+
+    tags = _tags(original.exif)
+    tags[ExifTags.Base.ImageWidth] = width
+    tags[ExifTags.Base.ImageLength] = height
+    tags[ExifTags.Base.BitsPerSample] = (8,) * depth
+    tags[ExifTags.Base.Compression] = 8  # deflate
+    tags[ExifTags.Base.Predictor] = 2  # horizontal differences
+    tags[ExifTags.Base.PhotometricInterpretation] = 1 if original.pixels.shape[2] == 1 else 2  # gray, RGB
+    tags[ExifTags.Base.SamplesPerPixel] = depth
+    tags[ExifTags.Base.PlanarConfiguration] = 1
+    tags[ExifTags.Base.RowsPerStrip] = rows
+    tags[ExifTags.Base.StripByteCounts] = tuple(map(len, strips))
+    tags[ExifTags.Base.StripOffsets] = tuple(int(at) for at in np.cumsum([0, *map(len, strips[:-1])]))
+    if original.alpha is not None:
+        tags[ExifTags.Base.ExtraSamples] = 2  # opacity, by which colours are not multiplied
+    if original.icc:
+        tags[ExifTags.Base.InterColorProfile] = original.icc
+    if original.dpi:
+        tags[ExifTags.Base.XResolution], tags[ExifTags.Base.YResolution] = original.dpi
+        tags[ExifTags.Base.ResolutionUnit] = 2  # inch
+    out = io.BytesIO()
+    tags.save(out)  # which moves the offsets behind what it writes itself
+    return out.getvalue() + b"".join(strips)
+
+
+def _tags(block: bytes) -> ImageFileDirectory_v2:
+    """Of EXIF data that `_exif_of_tiff` gathered."""
+    tags, exif = ImageFileDirectory_v2(), Image.Exif()
+    exif.load(block)
+    for tag, value in exif.items():
+        parted = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+        tags[tag] = exif.get_ifd(tag) if parted else value
+    return tags

@@ -1,0 +1,489 @@
+"""What was brought comes back: format, size, transparency, colour profile and EXIF data, whatever the file is like."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms
+from PIL.TiffImagePlugin import IFDRational
+
+from core import intake, original
+from core.intake import Refused
+from core.original import Original, denoised_name, mime, read, suffix, write
+from tests.core.test_intake import SEEDS, chunk, encoded, mutated, png
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)
+GRAY = COLOUR[:, :, 0]
+ALPHA = RNG.integers(0, 256, (12, 20), dtype=np.uint8)
+RGBA = Image.fromarray(np.dstack([COLOUR, ALPHA]))
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GRAY_PROFILE = SRGB[:16] + b"GRAY" + SRGB[20:]
+CMYK_PROFILE = SRGB[:16] + b"CMYK" + SRGB[20:]
+KEEPS_EXIF = ("PNG", "JPEG", "WEBP", "TIFF")
+LOSSLESS: dict[str, dict[str, Any]] = {"PNG": {}, "BMP": {}, "TIFF": {}, "WEBP": {"lossless": True}}
+OPTIONS: dict[str, dict[str, Any]] = LOSSLESS | {"JPEG": {"quality": 97, "subsampling": 0}}
+PLACE = {1: "N", 2: (IFDRational(51), IFDRational(30), IFDRational(1, 2))}
+TAKEN = "2024:05:03 10:20:30"
+
+
+def camera(orientation: int = 1, description: str = "") -> bytes:
+    exif = Image.Exif()
+    if description:
+        exif[ExifTags.Base.ImageDescription] = description
+    exif[ExifTags.Base.Make] = "Canon"
+    exif[ExifTags.Base.DateTime] = TAKEN
+    exif[ExifTags.Base.Orientation] = orientation
+    exif[ExifTags.IFD.Exif] = {
+        ExifTags.Base.DateTimeOriginal: TAKEN,
+        ExifTags.Base.ExposureTime: IFDRational(1, 50),
+        ExifTags.Base.ExifImageWidth: 20,
+        ExifTags.Base.ExifImageHeight: 12,
+        ExifTags.Base.MakerNote: b"secret of the maker",
+    }
+    exif[ExifTags.IFD.GPSInfo] = PLACE
+    return exif.tobytes()
+
+
+def with_thumbnail(exif: bytes, thumbnail: bytes) -> bytes:
+    """A second directory behind the first, which Pillow does not write."""
+    tiff = bytearray(exif.removeprefix(b"Exif\0\0"))
+    order = "<" if tiff.startswith(b"II") else ">"
+    end = 8 + 2 + 12 * struct.unpack_from(f"{order}H", tiff, 8)[0]
+    struct.pack_into(f"{order}I", tiff, end, len(tiff))
+    begin = len(tiff) + 2 + 2 * 12 + 4
+    tiff += struct.pack(f"{order}HHHIIHHIII", 2, 0x0201, 4, 1, begin, 0x0202, 4, 1, len(thumbnail), 0)
+    return b"Exif\0\0" + bytes(tiff) + thumbnail
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def same(one: Original) -> Image.Image:
+    """Written with the pixels it came with."""
+    return opened(write(one, one.pixels))
+
+
+# --- there and back -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", LOSSLESS)
+@pytest.mark.parametrize("pixels", [COLOUR, GRAY], ids=["colour", "gray"])
+def test_lossless_formats_give_back_every_pixel(format: str, pixels: np.ndarray) -> None:
+    one = read(encoded(pixels, format, **LOSSLESS[format]), "x")
+    cleaned = 255 - one.pixels
+    back = opened(write(one, cleaned))
+    assert back.format == format == one.format
+    assert np.array_equal(np.array(back).reshape(cleaned.shape), cleaned)
+    assert np.array_equal(read(write(one, cleaned), "x").pixels, cleaned)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (513, 1031)])
+def test_a_tiff_of_any_size_comes_back_packed(size: tuple[int, int]) -> None:
+    smooth = np.add.outer(np.arange(size[0]), np.arange(size[1])).astype(np.uint8)
+    one = read(encoded(np.dstack([smooth] * 3), "TIFF"), "x")
+    data = write(one, one.pixels)
+    assert np.array_equal(np.array(opened(data)), one.pixels)
+    assert size != (513, 1031) or len(data) < one.pixels.size / 20
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_lossy_formats_stay_close(format: str) -> None:
+    smooth = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
+    one = read(encoded(np.dstack([smooth, smooth, 255 - smooth]), format, quality=60), "x")
+    back = same(one)
+    assert back.format == format
+    assert np.abs(np.array(back).astype(int) - one.pixels).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", KEEPS_EXIF)
+def test_turned_pixels_go_back_with_exif_that_is_true_of_them(format: str, orientation: int) -> None:
+    data = encoded(COLOUR, format, exif=camera(orientation), **OPTIONS[format])
+    one = read(data, "x")
+    assert np.array_equal(one.pixels, intake.read(data, "x").pixels)
+    assert one.pixels.shape[:2] == ((12, 20) if orientation < 5 else (20, 12))
+    back = same(one)
+    height, width = one.pixels.shape[:2]
+    exif, details = back.getexif(), back.getexif().get_ifd(ExifTags.IFD.Exif)
+    assert back.size == (width, height)
+    assert exif.get(ExifTags.Base.Orientation, 1) == 1
+    assert (exif[ExifTags.Base.Make], exif[ExifTags.Base.DateTime]) == ("Canon", TAKEN)
+    assert exif.get_ifd(ExifTags.IFD.GPSInfo) == PLACE
+    assert details[ExifTags.Base.DateTimeOriginal] == TAKEN
+    assert details[ExifTags.Base.ExposureTime] == IFDRational(1, 50)
+    assert (details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight]) == (width, height)
+    again = read(write(one, one.pixels), "x")
+    assert again.notes == () and again.exif == one.exif
+    assert np.abs(again.pixels.astype(int) - one.pixels).max() <= (0 if format in LOSSLESS else 24)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_exif_changes_only_where_it_would_lie(format: str) -> None:
+    before, after = camera(6), read(encoded(COLOUR, format, exif=camera(6)), "x").exif
+    assert len(after) == len(before)
+    assert sum(a != b for a, b in zip(before, after, strict=True)) <= 8
+    assert b"secret of the maker" in after
+
+
+def test_the_thumbnail_goes_and_the_rest_stays() -> None:
+    thumbnail = encoded(GRAY, "JPEG")
+    one = read(encoded(COLOUR, "JPEG", exif=with_thumbnail(camera(3), thumbnail)), "x")
+    assert thumbnail[:40] not in one.exif
+    exif = same(one).getexif()
+    assert exif.get_ifd(ExifTags.IFD.IFD1) == {}
+    assert exif.get_ifd(ExifTags.IFD.GPSInfo) == PLACE
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "jpeg"])
+def test_a_tiff_of_several_pages_gives_its_first(compression: str) -> None:
+    more = [Image.fromarray(COLOUR[::-1].copy())]
+    one = read(encoded(COLOUR, "TIFF", compression=compression, save_all=True, append_images=more), "x")
+    assert one.notes == ("first of several frames",)
+    assert np.array_equal(np.array(same(one)), one.pixels)
+    assert getattr(same(one), "n_frames", 1) == 1
+
+
+def test_exif_of_old_pngs_is_found() -> None:
+    block = camera(6)
+    text = f"\nexif\n{len(block):8}\n{block.hex()}\n".encode()
+    body = b"Raw profile type exif\0\0" + zlib.compress(text)
+    data = encoded(COLOUR)
+    one = read(data[:33] + chunk(b"zTXt", body) + data[33:], "x")
+    assert one.pixels.shape == (20, 12, 3)
+    assert same(one).getexif()[ExifTags.Base.Make] == "Canon"
+
+
+@pytest.mark.parametrize(
+    ("format", "pixels", "profile"),
+    [
+        *((format, COLOUR, SRGB) for format in KEEPS_EXIF),
+        *((format, GRAY, GRAY_PROFILE) for format in KEEPS_EXIF if format != "WEBP"),  # which has no gray
+    ],
+)
+def test_the_profile_comes_back_byte_for_byte(format: str, pixels: np.ndarray, profile: bytes) -> None:
+    one = read(encoded(pixels, format, icc_profile=profile), "x")
+    assert same(one).info["icc_profile"] == profile and one.notes == ()
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_transparency_comes_back_exactly(format: str) -> None:
+    one = read(encoded(RGBA, format, **LOSSLESS[format] | ({"exact": True} if format == "WEBP" else {})), "x")
+    assert np.array_equal(one.pixels, COLOUR), "pixels lie under the transparency"
+    assert one.alpha is not None and np.array_equal(one.alpha, ALPHA)
+    assert np.array_equal(np.array(same(one)), np.array(RGBA))
+
+
+def test_transparency_of_a_lossy_webp_is_kept_exactly() -> None:
+    one = read(encoded(RGBA, "WEBP", quality=80), "x")
+    assert not one.lossless
+    assert np.array_equal(np.array(same(one))[:, :, 3], ALPHA)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_gray_with_transparency_stays_that(format: str) -> None:
+    layered = Image.merge("LA", [Image.fromarray(GRAY), Image.fromarray(ALPHA)])
+    one = read(encoded(layered, format), "x")
+    assert one.pixels.shape == (12, 20, 1)
+    assert same(one).mode == "LA" and np.array_equal(np.array(same(one)), np.array(layered))
+
+
+def test_transparency_turns_with_the_picture() -> None:
+    one = read(encoded(RGBA, exif=camera(6)), "x")
+    assert one.alpha is not None and np.array_equal(one.alpha, np.rot90(ALPHA, -1))
+
+
+def test_an_opaque_channel_is_none() -> None:
+    one = read(encoded(np.dstack([COLOUR, np.full_like(ALPHA, 255)])), "x")
+    assert one.alpha is None and one.notes == ()
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "BMP"])
+def test_the_resolution_comes_back_and_turns_with_the_picture(format: str) -> None:
+    exif = {} if format == "BMP" else {"exif": camera(6)}
+    one = read(encoded(COLOUR, format, dpi=(300, 600), **exif), "x")
+    expected = (300, 600) if format == "BMP" else (600, 300)
+    assert same(one).info["dpi"] == pytest.approx(expected, abs=1)
+
+
+def test_arrays_are_read_only_and_other_shapes_are_an_error() -> None:
+    one = read(encoded(RGBA), "x")
+    with pytest.raises(ValueError, match="read-only"):
+        one.pixels[0, 0, 0] = 1
+    for wrong in (one.pixels[:-1], one.pixels[:, :, :1], one.pixels.astype(float)):
+        with pytest.raises(ValueError, match=r"uint8 \(12, 20, 3\)"):
+            write(one, wrong)
+
+
+# --- quality ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", [10, 75, 94, 95, 98, 100])
+@pytest.mark.parametrize("pixels", [COLOUR, GRAY], ids=["colour", "gray"])
+def test_a_jpeg_is_never_coarser_than_it_was_nor_than_95(quality: int, pixels: np.ndarray) -> None:
+    data = encoded(pixels, "JPEG", quality=quality)
+    back, before, least = same(read(data, "x")), opened(data), opened(encoded(pixels, "JPEG", quality=95))
+    tables = [image.quantization for image in (back, before, least)]  # type: ignore[attr-defined]
+    assert tables[0].keys() == tables[1].keys()
+    for key, table in tables[0].items():
+        assert table == [min(pair) for pair in zip(tables[1][key], tables[2][key], strict=True)]
+    assert all(layer[1:3] == (1, 1) for layer in back.layer)  # type: ignore[attr-defined]
+
+
+def test_a_table_for_each_component_counts() -> None:
+    tables = [[9] * 64, [1] * 64, [7] * 64]
+    one = read(encoded(COLOUR, "JPEG", qtables=tables), "x")
+    assert [table[0] for table in one.quantisation] == [9, 1, 7]
+    assert same(one).quantization[1] == [1] * 64  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("kind", ["plain", "with chunks", "animated"])
+def test_webp_is_lossless_where_it_was(lossless: bool, kind: str) -> None:
+    options: dict[str, Any] = {}
+    if kind == "with chunks":
+        options = {"exif": camera(), "icc_profile": SRGB}
+    if kind == "animated":
+        options = {"save_all": True, "append_images": [Image.fromarray(COLOUR[::-1].copy())]}
+    one = read(encoded(COLOUR, "WEBP", lossless=lossless, **options), "x")
+    assert one.lossless == lossless
+    assert (b"VP8L" in write(one, one.pixels)) == lossless
+
+
+def test_twelve_megapixels_lying_on_their_side() -> None:
+    rows, columns = np.indices((3000, 4000), dtype=np.uint16)
+    photo = np.dstack([rows // 12, columns // 16, (rows + columns) // 28]).astype(np.uint8)
+    one = read(encoded(photo, "JPEG", quality=90, exif=camera(8), icc_profile=SRGB), "IMG_0001.JPG")
+    assert one.pixels.shape == (4000, 3000, 3)
+    data = write(one, one.pixels)
+    back = opened(data)
+    assert back.size == (3000, 4000) and len(data) < intake.MAX_BYTES
+    assert np.abs(np.array(back).astype(np.int16) - np.rot90(photo)).max() <= 6
+
+
+# --- what becomes something else, and is said ---------------------------------------------------------------
+
+
+def test_a_gif_becomes_a_png_with_its_transparency() -> None:
+    paletted = Image.new("P", (2, 1))
+    paletted.putpalette([10, 20, 30, 200, 100, 50])
+    paletted.putpixel((1, 0), 1)
+    one = read(encoded(paletted, "GIF", transparency=0), "dance.gif")
+    back = same(one)
+    assert (one.format, back.format, suffix(one), mime(one)) == ("GIF", "PNG", ".png", "image/png")
+    assert np.array(back).tolist() == [[[10, 20, 30, 0], [200, 100, 50, 255]]]
+    assert one.notes == ("written as PNG: a GIF holds no more than 256 colours",)
+
+
+def test_a_bmp_with_transparency_becomes_a_png() -> None:
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, 2, 1, 1, 32, 3, 8, 0, 0, 0, 0) + masks + bytes(52)
+    pixels = bytes([1, 2, 3, 4, 5, 6, 7, 255])
+    data = b"BM" + struct.pack("<IHHI", 14 + 108 + 8, 0, 0, 14 + 108) + header + pixels
+    one = read(data, "x.bmp")
+    assert np.array(same(one)).tolist() == [[[3, 2, 1, 4], [7, 6, 5, 255]]]
+    assert one.notes == ("written as PNG: a BMP would lose its transparency",) and suffix(one) == ".png"
+
+
+def test_a_webp_canvas_that_is_too_large_becomes_a_png() -> None:
+    frames = {"save_all": True, "append_images": [Image.fromarray(COLOUR[::-1].copy())]}
+    data = bytearray(encoded(COLOUR, "WEBP", **frames))
+    data[24:27] = (16_400 - 1).to_bytes(3, "little")  # the width in the VP8X chunk
+    one = read(bytes(data), "x.webp")
+    assert one.pixels.shape == (12, 16_400, 3)
+    assert same(one).format == "PNG" and one.notes[-1].startswith("written as PNG: a WebP")
+
+
+@pytest.mark.parametrize(
+    ("data", "mode", "note"),
+    [
+        (encoded(Image.fromarray(COLOUR).quantize(16)), "RGB", "palette turned into RGB"),
+        (encoded(Image.fromarray(GRAY).convert("1")), "L", "black and white turned into gray"),
+        (encoded(GRAY.astype(np.uint16) * 257), "L", "16-bit values scaled to 8 bits"),
+        (png(1, 1, b"\0" + bytes(6), depth=16, colour=2), "RGB", "16-bit values scaled to 8 bits"),
+        (png(1, 1, b"\0" + bytes(8), depth=16, colour=6), "RGBA", "16-bit values scaled to 8 bits"),
+        (encoded(Image.fromarray(GRAY).convert("1"), "TIFF"), "L", "black and white turned into gray"),
+        (encoded(COLOUR, "JPEG", xmp=b"<x/>"), "RGB", "XMP and IPTC data left out"),
+    ],
+)
+def test_what_will_be_different_is_said(data: bytes, mode: str, note: str) -> None:
+    one = read(data, "x")
+    assert one.notes == (note,)
+    assert same(one).mode == mode
+
+
+def test_a_cmyk_jpeg_becomes_rgb_without_its_profile() -> None:
+    cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    one = read(encoded(cyan, "JPEG", quality=95, icc_profile=CMYK_PROFILE, exif=camera()), "x")
+    back = same(one)
+    assert back.mode == "RGB" and "icc_profile" not in back.info
+    assert back.getexif()[ExifTags.Base.Make] == "Canon"
+    assert one.notes == ("CMYK turned into RGB without its colour profile",)
+
+
+def test_a_phones_multi_picture_jpeg_becomes_a_jpeg() -> None:
+    frames = [Image.fromarray(COLOUR), Image.fromarray(COLOUR[::-1].copy())]
+    one = read(encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], exif=camera(6)), "x")
+    back = same(one)
+    assert (one.format, back.format, back.size) == ("JPEG", "JPEG", (12, 20))
+    assert back.getexif()[ExifTags.Base.Make] == "Canon"
+
+
+# --- metadata that are damaged, huge or hostile -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"junk",
+        SRGB[:200],
+        SRGB[:36] + b"nope" + SRGB[40:],
+        SRGB[:128] + b"\xff\xff\xff\xff" + SRGB[132:],
+        SRGB[:136] + b"\xff\xff\xff\xff" + SRGB[140:],
+        SRGB + bytes(original.MAX_PROFILE),
+    ],
+    ids=["junk", "cut", "signature", "count", "offset", "huge"],
+)
+@pytest.mark.parametrize("format", KEEPS_EXIF)
+def test_a_bad_profile_costs_only_itself(format: str, profile: bytes) -> None:
+    one = read(encoded(COLOUR, format, icc_profile=profile), "x")
+    assert one.icc == b"" and one.notes == ("colour profile left out: it is damaged or too large",)
+    assert "icc_profile" not in same(one).info
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"name\0\0" + zlib.compress(bytes(50 * 2**20)),
+        b"name\0\0no zlib",
+        b"name\0\7" + zlib.compress(SRGB),
+        b"name",
+        b"",
+    ],
+    ids=["bomb", "unpackable", "unknown method", "name only", "empty"],
+)
+def test_a_bad_profile_chunk_does_not_cost_the_png(body: bytes) -> None:
+    data = encoded(COLOUR)
+    one = read(data[:33] + chunk(b"iCCP", body) + data[33:], "x")
+    assert np.array_equal(one.pixels, COLOUR)
+    assert b"iCCP" not in write(one, one.pixels) or one.icc == SRGB
+
+
+@pytest.mark.parametrize(
+    ("pixels", "profile"), [(GRAY, SRGB), (COLOUR, GRAY_PROFILE), (COLOUR, CMYK_PROFILE)]
+)
+def test_a_profile_for_other_pixels_is_left_out(pixels: np.ndarray, profile: bytes) -> None:
+    one = read(encoded(pixels, "PNG", icc_profile=profile), "x")
+    assert one.icc == b"" and "it is not made for" in one.notes[0]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"Exif\0\0MM\0*\xff\xff\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+        b"Exif\0\0neither",
+        b"Exif\0\0" + bytes(100),
+        camera()[:60],
+    ],
+    ids=["far", "endless", "header", "zeros", "cut"],
+)
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_bad_exif_costs_only_itself(format: str, block: bytes) -> None:
+    one = read(encoded(COLOUR, format, exif=block), "x")
+    assert one.exif == b"" and one.notes[-1] == "EXIF data left out: they are damaged or too large"
+    assert len(same(one).getexif()) == 0
+
+
+def test_exif_beyond_what_a_jpeg_holds_is_left_out() -> None:
+    exif = camera(description="x" * original.MAX_EXIF)
+    one = read(encoded(COLOUR, "PNG", exif=exif), "x")
+    assert one.exif == b"" and "too large" in one.notes[0]
+
+
+def test_what_another_reader_would_turn_once_more_is_left_out() -> None:
+    """Orientation twice: the last one read wins, so all are set."""
+    entry = struct.pack("<HHIHH", ExifTags.Base.Orientation, 3, 1, 6, 0)
+    block = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entry * 2 + bytes(4)
+    one = read(encoded(COLOUR, "JPEG", exif=block), "x")
+    assert one.pixels.shape == (20, 12, 3)
+    assert one.exif.count(entry[:8] + b"\1\0") == 2 and entry not in one.exif
+
+
+# --- whatever bytes come in ---------------------------------------------------------------------------------
+
+
+def _seeds() -> list[bytes]:
+    both: dict[str, Any] = {"exif": with_thumbnail(camera(6), b"thumb"), "icc_profile": SRGB}
+    return [
+        encoded(COLOUR, "PNG", **both),
+        encoded(COLOUR, "JPEG", **both),
+        encoded(COLOUR, "WEBP", **both),
+        encoded(RGBA, "WEBP", lossless=True, **both),
+        encoded(COLOUR, "TIFF", exif=camera(6), icc_profile=SRGB),
+        encoded(RGBA, "TIFF", exif=camera(8)),
+        write(read(encoded(COLOUR, "TIFF", exif=camera(6)), "x"), np.rot90(COLOUR, -1)),
+    ]
+
+
+@pytest.mark.parametrize("data", SEEDS + _seeds())
+def test_every_seed_of_the_fuzzing_goes_there_and_back(data: bytes) -> None:
+    one = read(data, "x")
+    if one.alpha is None:
+        assert np.array_equal(one.pixels, intake.read(data, "x").pixels)
+    again = read(write(one, one.pixels), "x")
+    assert again.pixels.shape[:2] == one.pixels.shape[:2]
+    assert (again.exif, again.icc) == (one.exif, one.icc)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(mutated(SEEDS + _seeds()))
+def test_mutated_files_are_refused_or_can_be_written(data: bytes) -> None:
+    try:
+        one = read(data, "fuzz")
+    except Refused as refusal:
+        assert str(refusal).startswith("“fuzz”")
+        return
+    again = read(write(one, one.pixels), "again")
+    assert again.pixels.shape[:2] == one.pixels.shape[:2]
+    assert not any("turned upright" in note for note in again.notes)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's about single values, which stay as damaged as they came
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_exif_block_is_trued_or_left_out(data: st.DataObject) -> None:
+    block = bytearray(with_thumbnail(camera(6), b"thumb"))
+    for _ in range(data.draw(st.integers(1, 12))):
+        block[data.draw(st.integers(6, len(block) - 1))] = data.draw(st.sampled_from([0, 1, 8, 0x80, 0xFF]))
+    one = read(encoded(COLOUR, "PNG", exif=bytes(block[: data.draw(st.integers(6, len(block)))])), "x")
+    assert same(one).getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("holiday.jpg", "holiday-denoised.jpg"),
+        ("C:\\pics\\IMG_0001.JPEG", "IMG_0001-denoised.jpg"),
+        ("2024.05.03", "2024.05.03-denoised.jpg"),
+        ("../..", "picture-denoised.jpg"),
+        (".jpg", "picture-denoised.jpg"),
+        ("", "picture-denoised.jpg"),
+        ("Größe 大.png", "Größe 大-denoised.jpg"),
+    ],
+)
+def test_the_name_says_what_was_done_and_the_suffix_what_it_is(name: str, shown: str) -> None:
+    one = read(encoded(COLOUR, "JPEG"), name)
+    assert denoised_name(one) == shown and mime(one) == "image/jpeg"

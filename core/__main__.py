@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from core.errors import Explained, one_line
 from core.verbs.console import BadInput, say
+from core.verbs.denoising import AUTO, denoise
 from core.verbs.keeping import export, receive, stop
 from core.verbs.listing import datasets, families, jobs, runs, show
 from core.verbs.training import EPOCHS, estimate, fetch, train
@@ -141,6 +142,15 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--search", action="store_true", help="codes searched by descent, too, on 100 pictures")
     one.add_argument("--out", type=Path, metavar="FILE.csv", help="the table")
+
+    one = verb(denoise, "Clean noisy photographs, each at its own size and in its own format.")
+    one.add_argument("file", nargs="+", type=Path, metavar="FILE", help="pictures, or folders of them")
+    one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    one.add_argument("--model", default=AUTO, metavar="RUN", help="default: auto, by the kind of noise")
+    one.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1.5; default: 1")
+    one.add_argument(
+        "--texture", type=float, default=0.0, metavar="X", help="share of fine light and dark to keep, 0 to 1"
+    )
 
     one = verb(export, "Write a run into one zip.")
     one.add_argument("run", metavar="RUN")

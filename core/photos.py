@@ -1,0 +1,200 @@
+"""Photographs of any size through restorers: in tiles with feathered seams, with the noise looked at first.
+
+level      how strong the noise is, from places all over the picture
+grain      whether it hangs together, as cameras and JPEG leave it, or is white, as sensors have it before
+restored   tile by tile in bounded memory; a generator, so that whoever waits sees progress and may leave
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.families.photo_denoiser import LUMA, STRONGEST, PhotoDenoiser
+from core.family import Restorer
+from core.store import Run, Store
+
+T = TypeVar("T")
+
+TILE = 1216  # pixels a side at most
+OVERLAP = 192  # of neighbouring tiles
+UNSEEN = 64  # of it on either side: what a tile knows too little about, so close to its edge
+GRID = 16  # tiles begin at multiples, so that all of them are folded and halved alike
+LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pixels
+WHITE = 0.2  # grain below which noise counts as white
+STRENGTHS = (0.0, 1.5)
+
+
+class Span(NamedTuple):
+    """Where a tile lies along one axis, and the weight of each of its pixels (end - start,)."""
+
+    start: int
+    end: int
+    weight: Tensor
+
+
+def spans(length: int) -> list[Span]:
+    """Tiles along an axis whose weights add up to 1 everywhere."""
+    count = max(1, math.ceil((length - OVERLAP) / (TILE - OVERLAP)))
+    side = math.ceil((length + (count - 1) * OVERLAP) / count / GRID) * GRID
+    starts = [min(i * (side - OVERLAP), max(0, length - side)) // GRID * GRID for i in range(count)]
+    ends = [min(start + side, length) for start in starts[:-1]] + [length]
+    return [
+        Span(
+            start,
+            end,
+            weight(start, end, ends[i - 1] if i else None, starts[i + 1] if i + 1 < count else None),
+        )
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def weight(start: int, end: int, before: int | None, after: int | None) -> Tensor:
+    """Rises inside the overlap with the tile that ends at `before`, falls inside that with the one that begins at `after`."""
+    place = torch.arange(start, end) + 0.5
+    one = torch.ones(end - start)
+    rising = one if before is None else ((place - start - UNSEEN) / (before - start - 2 * UNSEEN)).clamp(0, 1)
+    falling = one if after is None else ((end - UNSEEN - place) / (end - after - 2 * UNSEEN)).clamp(0, 1)
+    return rising * falling
+
+
+@torch.inference_mode()
+def tiled(model: Restorer, x: Tensor, sigma: float | None) -> Generator[float, None, Tensor]:
+    """x (3,H,W) -> (3,H,W), float and not clipped; yields the share that is done.
+
+    Within 1/255 of what the whole picture at once would give.
+    """
+    device = next(model.parameters()).device
+    rows, columns = spans(x.shape[1]), spans(x.shape[2])
+    told = level(model, x) if sigma is None else sigma
+    if len(rows) == len(columns) == 1:
+        yield 0.0
+        return model.restore(x[None].to(device), told)[0].cpu()
+    out = torch.zeros_like(x)
+    for number, (row, column) in enumerate((row, column) for row in rows for column in columns):
+        yield number / (len(rows) * len(columns))
+        tile = x[None, :, row.start : row.end, column.start : column.end]
+        back = model.restore(tile.to(device), told)[0].cpu()
+        out[:, row.start : row.end, column.start : column.end] += back * row.weight[:, None] * column.weight
+    return out
+
+
+@torch.inference_mode()
+def level(model: Restorer, x: Tensor) -> float:
+    """The standard deviation of the noise in x (3,H,W), in units of x, as this model sees it; 0 for one that sees none."""
+    if not isinstance(model, PhotoDenoiser):
+        return 0.0
+    return float(model.estimate(looks(x)[None].to(next(model.parameters()).device)))
+
+
+def looks(x: Tensor) -> Tensor:
+    """Squares from all over the picture, side by side; a small picture as it is."""
+    height, width = x.shape[1:]
+    if height * width <= (LOOK * LOOKS) ** 2:
+        return x
+    rows, columns = (places(length) for length in (height, width))
+    return torch.cat([torch.cat([x[:, r : r + LOOK, c : c + LOOK] for c in columns], 2) for r in rows], 1)
+
+
+def places(length: int) -> list[int]:
+    """Where squares begin along an axis: even numbers, since pixels are folded by two."""
+    count = min(LOOKS, max(1, length // LOOK))
+    return [int(v) // 2 * 2 for v in np.linspace(0, max(0, length - LOOK), count)]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a picture seems to suffer from."""
+
+    sigma: float  # standard deviation for pixels in [0,1]
+    grain: float  # correlation of the noise in neighbouring pixels: 0 for white noise, nan where there is next to none
+
+    @property
+    def kind(self) -> str:
+        if self.sigma < 1 / 255 or math.isnan(self.grain):
+            return "hardly any"
+        return (
+            "white, pixel by pixel"
+            if self.grain < WHITE
+            else "grain that hangs together, as from a camera or JPEG"
+        )
+
+
+@torch.inference_mode()
+def noise(model: Restorer, x: Tensor) -> Noise:
+    """Of x (3,H,W): the level, and the grain of what the model takes away."""
+    sigma = level(model, x)
+    part = looks(x)[:, : 2 * LOOK, : 2 * LOOK]
+    taken = part - model.restore(part[None].to(next(model.parameters()).device), sigma)[0].cpu()
+    taken = taken - taken.mean((1, 2), keepdim=True)
+    power = taken.square().mean()
+    beside = (taken[:, :, 1:] * taken[:, :, :-1]).mean() + (taken[:, 1:] * taken[:, :-1]).mean()
+    return Noise(sigma, float(beside / 2 / power) if power > 1e-9 else math.nan)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How much is to be taken away."""
+
+    strength: float = (
+        1.0  # of the noise level that the net is told: 0 changes nothing, 1 is what was estimated
+    )
+    texture: float = 0.0  # share of the light and dark, but never of the colour, that is given back
+    sigma: float | None = None  # the noise level, where it is known
+
+
+def restored(model: Restorer, pixels: np.ndarray, wish: Wish = Wish()) -> Generator[float, None, np.ndarray]:
+    """uint8 (H,W,3) or (H,W,1) -> the same, restored; yields the share that is done."""
+    x = as_colour(pixels)
+    sigma = level(model, x) if wish.sigma is None else wish.sigma
+    back = yield from tiled(model, x, min(wish.strength * sigma, STRONGEST))
+    if wish.texture:
+        taken = x - back
+        back = back + wish.texture * (taken * taken.new_tensor(LUMA).view(3, 1, 1)).sum(0)
+    return as_pixels(back, pixels.shape[2])
+
+
+def as_colour(pixels: np.ndarray) -> Tensor:
+    """uint8 (H,W,3) or (H,W,1) -> float (3,H,W) in [0,1]."""
+    x = torch.from_numpy(pixels.astype(np.float32)).div_(255).permute(2, 0, 1)
+    return x.expand(3, -1, -1).contiguous()
+
+
+def as_pixels(x: Tensor, channels: int) -> np.ndarray:
+    """Float (3,H,W) -> uint8 (H,W,channels), rounded."""
+    if channels == 1:
+        x = x.mean(0, keepdim=True)
+    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def denoisers(store: Store) -> dict[str, Run]:
+    """The runs that can clean a photograph, by id, in the order they were made."""
+    return {run.id: run for run in store.runs() if run.record.family == PhotoDenoiser.key and run.has_weights}
+
+
+def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]:
+    """Which model suits the noise in x (3,H,W), and that noise. Raises ValueError where there is none to choose from.
+
+    One that knows cameras looks first; white noise is left to one that has learnt nothing else.
+    """
+    if not models:
+        raise ValueError("there is no model that cleans photographs")
+    by_kind = {model.config.noise: id for id, model in models.items()}
+    first = by_kind.get("camera", next(iter(models)))
+    found = noise(models[first], x)
+    return (by_kind.get("gaussian", first) if found.grain < WHITE else first), found
+
+
+def finished(work: Generator[float, None, T]) -> T:
+    """What a generator gives at its end, for whoever needs no progress."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from core import photos
+from core.denoisers import classical, contest, decibels, learnt, similarity
+from core.families.photo_denoiser import PhotoDenoiser
+from core.photos import OVERLAP, TILE, Wish, finished, fitting, noise, restored, spans, tiled
+from core.store import Store
+from core.training import Plan
+from tests import toy
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def model() -> PhotoDenoiser:
+    config = PhotoDenoiser.Config(widths=(6, 8, 8), blocks=(1, 1, 1))
+    made = PhotoDenoiser(config, (3, 32, 32))
+    made.initialise(seeded())
+    return made.eval()
+
+
+class Untold(PhotoDenoiser):
+    """Remembers what it was told, and takes away a known share of it."""
+
+    def estimate(self, x: Tensor) -> Tensor:
+        return torch.full((len(x),), 0.1)
+
+    def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+        return x - float(sigma)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def plain() -> PhotoDenoiser:
+    return Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1)), (3, 32, 32)).eval()
+
+
+# --- tiles ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "length", [1, 15, TILE - 1, TILE, TILE + 1, 2 * TILE - OVERLAP + 1, 4000, 6000, 9999]
+)
+def test_tiles_cover_everything_once(length: int) -> None:
+    found = spans(length)
+    total = torch.zeros(length)
+    for one in found:
+        assert one.start % photos.GRID == 0 and 0 < one.end - one.start <= TILE
+        total[one.start : one.end] += one.weight
+    torch.testing.assert_close(total, torch.ones(length))
+    for left, right in pairwise(found):
+        assert left.end - right.start >= OVERLAP - photos.GRID
+        assert left.weight[-photos.UNSEEN :].max() == right.weight[: photos.UNSEEN].max() == 0
+
+
+def test_seams_cannot_be_seen(model: PhotoDenoiser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The promise is 1/255; this net sees 44 pixels far, so that what its tiles cannot know is left out altogether."""
+    x = torch.rand(3, 300, 410, generator=seeded())
+    with torch.inference_mode():
+        whole = model.restore(x[None], 0.1)[0]
+    monkeypatch.setattr(photos, "TILE", 208)
+    monkeypatch.setattr(photos, "OVERLAP", 128)
+    monkeypatch.setattr(photos, "UNSEEN", 48)
+    assert len(spans(300)) > 2
+    torch.testing.assert_close(finished(tiled(model, x, 0.1)), whole, atol=1e-5, rtol=0)
+
+
+def test_progress_rises_and_leaving_early_is_allowed(
+    model: PhotoDenoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "TILE", 208)
+    monkeypatch.setattr(photos, "OVERLAP", 128)
+    monkeypatch.setattr(photos, "UNSEEN", 48)
+    shares = list(tiled(model, torch.rand(3, 200, 300), 0.1))
+    assert len(shares) >= 3 and shares == sorted(shares) and shares[0] == 0 and shares[-1] < 1
+    work = tiled(model, torch.rand(3, 200, 300), 0.1)
+    next(work)
+    work.close()
+
+
+# --- noise ------------------------------------------------------------------------------------------------------
+
+
+def test_a_small_picture_is_looked_at_as_a_whole_and_a_large_one_in_places() -> None:
+    small = torch.rand(3, 100, 200)
+    assert photos.looks(small) is small
+    large = torch.rand(3, 1500, 2100)
+    mosaic = photos.looks(large)
+    assert mosaic.shape == (3, 1024, 1024)
+    assert torch.equal(mosaic[:, :256, :256], large[:, :256, :256])
+    assert torch.equal(mosaic[:, -256:, -256:], large[:, -256:, 1844:])
+    assert photos.looks(torch.rand(3, 100, 30_000)).shape == (3, 100, 1024)
+
+
+def test_grain_is_the_correlation_of_what_is_taken_away(plain: PhotoDenoiser) -> None:
+    white = torch.randn(3, 200, 200, generator=seeded())
+
+    class Given(Untold):
+        def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+            return x - self.taken
+
+    for taken, grain in ((white, 0.0), (torch.nn.functional.avg_pool2d(white, 3, 1, 1), 0.66)):
+        model = Given(plain.config, plain.shape)
+        model.taken = taken
+        found = noise(model, torch.zeros(3, 200, 200))
+        assert found.sigma == pytest.approx(0.1) and found.grain == pytest.approx(grain, abs=0.02)
+    assert "white" in photos.Noise(0.1, 0.0).kind and "camera" in photos.Noise(0.1, 0.5).kind
+    assert photos.Noise(0.0, 0.5).kind == photos.Noise(0.1, math.nan).kind == "hardly any"
+
+
+def test_white_noise_goes_to_the_model_that_knows_nothing_else(
+    plain: PhotoDenoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1), noise="camera"), (3, 32, 32))
+    models = {"white": plain, "camera": camera}
+    for grain, chosen in ((0.0, "white"), (0.5, "camera")):
+        monkeypatch.setattr(photos, "noise", lambda *_, grain=grain: photos.Noise(0.1, grain))
+        assert fitting(models, torch.zeros(3, 8, 8))[0] == chosen
+        assert fitting({"only": plain}, torch.zeros(3, 8, 8))[0] == "only"
+    with pytest.raises(ValueError, match="no model that cleans"):
+        fitting({}, torch.zeros(3, 8, 8))
+
+
+# --- wishes -----------------------------------------------------------------------------------------------------
+
+
+def test_strength_changes_what_the_net_is_told(plain: PhotoDenoiser) -> None:
+    pixels = np.full((20, 30, 3), 200, np.uint8)
+    for strength in (0.0, 0.5, 1.0, 1.5):
+        taken = 200 - finished(restored(plain, pixels, Wish(strength))).astype(int)
+        assert (taken == round(strength * 0.1 * 255)).all()
+    assert (finished(restored(plain, pixels, Wish(sigma=0.2))) == 200 - 51).all()
+
+
+def test_kept_texture_is_light_and_never_colour(plain: PhotoDenoiser) -> None:
+    class Colour(Untold):
+        def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+            return x - torch.tensor([0.2, 0.0, 0.0]).view(1, 3, 1, 1)
+
+    pixels = np.full((4, 4, 3), 200, np.uint8)
+    kept = finished(restored(Colour(plain.config, plain.shape), pixels, Wish(texture=1.0)))[0, 0]
+    luma = 0.299 * 51
+    assert kept.tolist() == [round(149 + luma), round(200 + luma), round(200 + luma)]
+
+
+def test_gray_stays_gray_and_every_size_comes_back(model: PhotoDenoiser) -> None:
+    for size in ((1, 1, 1), (5, 9, 3), (33, 64, 1)):
+        pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        back = finished(restored(model, pixels))
+        assert back.shape == size and back.dtype == np.uint8
+
+
+# --- against others ---------------------------------------------------------------------------------------------
+
+
+def test_decibels_and_similarity_are_those_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (2, 24, 20, 3), dtype=np.uint8)
+    mse = np.mean((a.astype(float) - b) ** 2)
+    assert decibels(a, b) == pytest.approx(10 * np.log10(255**2 / mse))
+    assert decibels(a, a) == math.inf and similarity(a, a) == pytest.approx(1)
+    assert similarity(a, b) == pytest.approx(wang(a.astype(float), b.astype(float)))
+    assert math.isnan(similarity(a[:8], b[:8]))
+
+
+def wang(a: np.ndarray, b: np.ndarray) -> float:
+    """Wang et al. 2004 as it is written: a Gaussian window of 11x11 wherever it fits."""
+    at = np.arange(-5, 6)
+    line = np.exp(-(at**2) / (2 * 1.5**2))
+    window = np.outer(line, line) / line.sum() ** 2
+    values = []
+    for channel in range(3):
+        for y in range(a.shape[0] - 10):
+            for x in range(a.shape[1] - 10):
+                p, q = a[y : y + 11, x : x + 11, channel], b[y : y + 11, x : x + 11, channel]
+                mp, mq = (window * p).sum(), (window * q).sum()
+                vp, vq = (window * p * p).sum() - mp**2, (window * q * q).sum() - mq**2
+                cov = (window * p * q).sum() - mp * mq
+                c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+                values.append((2 * mp * mq + c1) * (2 * cov + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
+    return float(np.mean(values))
+
+
+def test_every_denoiser_meets_the_same_picture(model: PhotoDenoiser) -> None:
+    clean = toy.strokes(1, (3, 40, 48)).images[0].transpose(1, 2, 0)
+    noisy = torch.from_numpy(clean / 255).float().permute(2, 0, 1) + 0.1 * torch.randn(
+        3, 40, 48, generator=seeded()
+    )
+    several = [one for one in classical() if one.key != "bm3d"] + learnt({"ours": model}, {"ours": "Ours"})
+    results = {one.key: one for one in contest(clean, noisy, 0.1, several)}
+    assert list(results) == ["nothing", "median", "nl-means", "tv", "wavelet", "ours"]
+    assert np.array_equal(results["nothing"].pixels, photos.as_pixels(noisy, 3))
+    for one in results.values():
+        assert one.pixels.shape == clean.shape and one.seconds > 0
+        assert one.psnr == decibels(one.pixels, clean)
+    assert results["tv"].psnr > results["nothing"].psnr + 2
+    assert several[-1].ours and not several[0].ours
+
+
+def test_the_store_tells_which_runs_clean_photographs(tmp_path: Path, model: PhotoDenoiser) -> None:
+    store = Store(tmp_path)
+    run = store.create(model, Plan(epochs=1), toy.dataset((3, 32, 32)))
+    assert not photos.denoisers(store)
+    run.save_weights(model)
+    assert list(photos.denoisers(store)) == [run.id]
+    with pytest.raises(Exception, match="restores photographs and has no codes"):
+        run.load()
+    assert run.restorer().state_dict().keys() == model.state_dict().keys()

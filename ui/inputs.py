@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from torch import Tensor
 
 from core import examples, intake
-from core.data import BY_NAME, DataError, Dataset, is_local, load
+from core.data import BY_NAME, DataError, Dataset, is_local, load, sample_photos
 from core.family import Shape
 from ui.components.pad import Strokes, pad
 from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
+PHOTOS = ("cat", "astronaut", "coffee", "rocket")  # examples of photographs
 MOST = 24  # pictures at a time
 WHITE = (255, 255, 255)
 
@@ -90,6 +92,10 @@ def _examples(shape: Shape, dataset: str) -> dict[str, np.ndarray]:
 
 
 def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Input]:
+    return adapted([(file.getvalue(), file.name) for file in upload_files(arrived, single)[:MOST]], shape)
+
+
+def upload_files(arrived: Callable[[], None], single: bool) -> list[Any]:
     found = st.file_uploader(
         "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine.",
         type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
@@ -98,8 +104,7 @@ def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Inp
         key="upload" if single else "uploads",
         on_change=arrived,
     )
-    files = found if isinstance(found, list) else [found] if found else []
-    return adapted([(file.getvalue(), file.name) for file in files[:MOST]], shape)
+    return found if isinstance(found, list) else [found] if found else []
 
 
 def uploaded() -> list[intake.Picture]:
@@ -108,6 +113,22 @@ def uploaded() -> list[intake.Picture]:
         _read(file.getvalue(), file.name, WHITE) for file in st.session_state.get("uploads", [])[:MOST]
     )
     return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
+
+
+def photographs(arrived: Callable[[], None] = lambda: None) -> list[intake.Picture]:
+    """Draw the choice of photographs that stay as large as they are, with the widgets of `pick`: what was uploaded stays."""
+    source = st.segmented_control(
+        "Pictures", SOURCES[:3], default=SOURCES[0], required=True, key="source", bind="query-params"
+    )
+    if source == "Upload":
+        files = [(file.getvalue(), file.name) for file in upload_files(arrived, single=False)[:MOST]]
+    elif source == "Camera":
+        photo = st.camera_input("Take a photo", key="camera")
+        files = [(photo.getvalue(), "camera.jpg")] if photo else []
+    else:
+        name = st.pills("Which", PHOTOS, default=PHOTOS[0], required=True, key="photo", bind="query-params")
+        return [intake.Picture(name, sample_photos()[name], "PNG")]
+    return [picture for file in files if (picture := received(*file)) is not None]
 
 
 def camera(shape: Shape) -> list[Input]:

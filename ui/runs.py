@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core import elbo, glance
-from core.family import Autoencoder
+from core.family import Autoencoder, Restorer
 from core.store import Codes, Damaged, Run, Store, StoreError
 from ui import shell
 from ui.words import as_written, data_title
@@ -37,9 +37,9 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
 
     Only runs with weights, where they have to be `usable`.
     """
-    from core.families import FAMILIES
+    from core.families import FAMILIES, RESTORERS
 
-    order = {family.key: place for place, family in enumerate(FAMILIES)}
+    order = {family.key: place for place, family in enumerate((*FAMILIES, *RESTORERS))}
     found: dict[tuple[str, tuple[int, int, int]], list[Run]] = {}
     for run in runs:
         if run.has_weights or not usable:
@@ -63,7 +63,7 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
 
 
 def found() -> list[Run] | None:
-    """Every run that can be opened. None where the store cannot be read; what is left out, and why, is said."""
+    """Every autoencoder that can be opened. None where the store cannot be read; what is left out, and why, is said."""
     try:
         everything = Store().list()
     except StoreError as error:
@@ -72,7 +72,14 @@ def found() -> list[Run] | None:
     left_out = sum(isinstance(run, Damaged) for run in everything)
     if left_out:
         st.caption(f"{left_out} damaged: left out here. The Library says why.")
-    return [run for run in everything if isinstance(run, Run)]
+    return [run for run in everything if isinstance(run, Run) and has_codes(run)]
+
+
+def has_codes(run: Run) -> bool:
+    """Whether it is of an autoencoder, not of a restorer of photographs."""
+    from core.families import family
+
+    return issubclass(family(run.record.family), Autoencoder)
 
 
 def offered() -> list[Group]:
@@ -88,6 +95,23 @@ def offered() -> list[Group]:
         )
         st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
     return there
+
+
+def of_photographs() -> list[Group]:
+    """One group of all that squeeze photographs of any size, where there are some."""
+    from core.families.photo_autoencoder import PhotoAutoencoder
+
+    try:
+        members = [
+            run for run in Store().runs() if run.record.family == PhotoAutoencoder.key and run.has_weights
+        ]
+    except StoreError:
+        return []
+    return (
+        [Group("photographs", "Photographs · any size", members[-1].record.shape, tuple(members))]
+        if members
+        else []
+    )
 
 
 def pick_group(groups: Iterable[Group]) -> Group:
@@ -159,6 +183,14 @@ def model(run: Run) -> Autoencoder:
     return _model(str(run.folder), changed)
 
 
+def restorer(run: Run) -> Restorer:
+    """Likewise, of a run that restores photographs."""
+    if not run.has_weights:
+        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.")
+    file = run.weights_file if run.weights_file.exists() else run.checkpoint_file
+    return _restorer(str(run.folder), file.stat().st_mtime_ns)
+
+
 def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:
     """By run id; whatever cannot be loaded is said and left out."""
     there = {}
@@ -185,6 +217,11 @@ def survey(run: Run) -> elbo.Survey | None:
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")
 def _model(folder: str, changed: int) -> Autoencoder:
     return _run(folder).load()
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the model…")
+def _restorer(folder: str, changed: int) -> Restorer:
+    return _run(folder).restorer()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

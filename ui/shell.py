@@ -63,6 +63,13 @@ MENU: dict[str, tuple[Entry, ...]] = {
             "Put your own pictures through every trained model at once and see what each of them keeps.",
         ),
         Entry(
+            "explore/denoise.py",
+            "denoise",
+            "Denoise",
+            ":material/auto_fix_high:",
+            "Photographs without their noise, at their own size and in their own format.",
+        ),
+        Entry(
             "explore/latent.py",
             "latent",
             "Latent space",

@@ -12,7 +12,7 @@ from core.family import Autoencoder
 from core.pictures import as_floats
 from core.sampling import refine
 from core.store import Run
-from ui import board, inputs, runs, work
+from ui import board, inputs, photograph, runs, work
 
 REFINEMENTS = 200  # steps of descent
 
@@ -23,13 +23,19 @@ def main() -> None:
     groups = runs.offered()
     if not groups:
         return
+    photographs = runs.of_photographs()
     left, right = st.columns(2, gap="large")
     with right:
-        group = runs.pick_group(groups)
-        chosen = runs.choose(group)
+        group = runs.pick_group([*groups, *photographs])
+        squeezed = photograph.choose(group, left) if group in photographs else None
+        chosen = [] if group in photographs else runs.choose(group)
+    if group in photographs:
+        if squeezed:
+            photograph.present(squeezed)
+        return
     with left:
         dataset = group.runs[0].record.dataset["name"]
-        pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_colour_group(groups))
+        pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_fitting_group(groups, photographs))
     say_what_photographs_need(pictures, group, groups)
     if not pictures or not chosen:
         st.info(
@@ -42,9 +48,9 @@ def main() -> None:
         show(pictures, variants, group)
 
 
-def open_colour_group(groups: list[runs.Group]) -> None:
-    """A photograph opens on models that see colour, where there are some."""
-    colour = next((group.key for group in groups if group.shape[0] == 3), None)
+def open_fitting_group(groups: list[runs.Group], photographs: list[runs.Group]) -> None:
+    """A photograph opens on a model that takes it at its own size, else on models that see colour, where there are some."""
+    colour = next((group.key for group in [*photographs, *groups] if group.shape[0] == 3), None)
     if colour and any(map(inputs.is_photograph, inputs.uploaded())):
         st.session_state["data"] = colour
 

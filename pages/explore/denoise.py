@@ -1,0 +1,33 @@
+"""Denoise: photographs at their own size, in the format they came in."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.denoise import models, noisy, pictures, trial
+
+NOISY, CLEAN = "My picture is already noisy", "Test on a clean picture"
+
+
+def main() -> None:
+    st.title("Clean a noisy picture")
+    st.markdown(
+        "Bring photographs of any size and take them away without their noise; or spoil a clean one and see which method "
+        "brings it back."
+    )
+    found = models.found()
+    if found is None:
+        return
+    purpose = st.segmented_control(
+        "Purpose", (NOISY, CLEAN), default=NOISY, required=True, key="purpose", bind="query-params", label_visibility="collapsed"
+    )  # fmt: skip
+    chosen = pictures.pick(purpose == NOISY)
+    if not chosen:
+        st.info("Choose a picture.", icon=":material/touch_app:")
+    elif purpose == NOISY:
+        noisy.show(found, chosen)
+    else:
+        trial.show(found, noisy.one_of(chosen))
+
+
+main()

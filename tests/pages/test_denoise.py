@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+from streamlit.testing.v1 import AppTest
+
+from core import original, photos
+from core.data import load
+from core.denoisers import decibels
+from core.families import Denoising
+from core.photos import Wish
+from core.store import Store
+from tests.pages.conftest import Open, shown, trained
+from tests.photographs import denoiser, jpeg, scene
+from ui.denoise import noisy, trial
+from ui.denoise.models import sees
+from ui.denoise.pictures import Photo, example
+from ui.words import as_written
+
+PAGE = "explore/denoise.py"
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A model for white noise, one for cameras, and a small denoising autoencoder."""
+    store = Store(tmp_path_factory.mktemp("photos"))
+    denoiser(store, name="White noise")
+    denoiser(store, "camera", "Camera noise")
+    trained(store, Denoising, load("digits"), epochs=1)
+    return store
+
+
+def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    page.segmented_control(key="source").set_value("Upload").run()
+    for name, data in files:
+        page.file_uploader(key="photographs").upload(name, data)
+    return page.run()
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {one.label: one.value for one in page.metric}
+
+
+def compared(page: AppTest) -> list[str]:
+    return [one.proto.json for one in page.get("bidi_component")]
+
+
+def test_it_opens_on_a_noisy_example_that_is_cleaned(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two)
+    assert not page.exception
+    photo = example("cat", True)
+    assert photo.clean is not None
+    run = next(run for run in two.runs() if run.title == metrics(page)["Cleaned by"])
+    cleaned = photos.finished(photos.restored(run.restorer(), photo.pixels))
+    assert metrics(page)["PSNR"] == f"{decibels(cleaned, photo.clean):.2f} dB"
+    assert len(compared(page)) == 1 and "clean original" in compared(page)[0]
+    assert not page.button  # neither a stop nor anything else is left over
+
+
+def test_nothing_is_added_to_an_uploaded_picture(open_page: Open, two: Store) -> None:
+    page = upload(open_page(PAGE, two), ("holiday.jpg", jpeg(scene(90, 70))))
+    assert not page.exception
+    photo = original.read(jpeg(scene(90, 70)), "holiday.jpg")
+    noise = photos.noise(
+        next(r for r in two.runs() if r.title == "Camera noise").restorer(), photos.as_colour(photo.pixels)
+    )
+    assert metrics(page)["Noise found"] == f"{255 * noise.sigma:.1f} of 255"
+    assert "PSNR" not in metrics(page) and metrics(page)["Size"] == "90 × 70"
+    assert "clean original" not in compared(page)[0]
+
+
+def test_the_file_goes_back_in_its_format_and_upright(two: Store) -> None:
+    photo = original.read(jpeg(scene(90, 70), orientation=6), "holiday.jpg")
+    assert photo.pixels.shape == (90, 70, 3)
+    (model, *_) = photos.denoisers(two).values()
+    cleaned = photos.finished(photos.restored(model.restorer(), photo.pixels))
+    image = Image.open(io.BytesIO(original.write(photo, cleaned)))
+    assert (image.format, image.size) == ("JPEG", (70, 90))
+    exif = image.getexif()
+    assert exif.get(ExifTags.Base.Orientation, 1) == 1 and exif[ExifTags.Base.Make] == "Bottleneck"
+
+
+def test_strength_and_texture_stand_in_the_address_and_change_the_picture(
+    open_page: Open, two: Store
+) -> None:
+    plain = metrics(open_page(PAGE, two))["Taken away"]
+    gentle = open_page(PAGE, two, strength="0")
+    assert not gentle.exception and gentle.slider(key="strength").value == 0
+    assert metrics(gentle)["Taken away"] != plain
+    textured = open_page(PAGE, two, texture="100")
+    assert textured.slider(key="texture").value == 100 and metrics(textured)["Taken away"] != plain
+
+
+def test_what_was_cleaned_is_remembered(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two)
+    first = dict(page.session_state["cleaned"])
+    page.pills(key="example").set_value("coffee").run()
+    page.pills(key="example").set_value("cat").run()
+    assert len(page.session_state["cleaned"]) == 2
+    assert all(page.session_state["cleaned"][key] is value for key, value in first.items())
+
+
+def test_a_stopped_picture_waits_until_it_is_wanted(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two)
+    (key,) = page.session_state["cleaned"]
+    page.session_state["cleaned"] = {}
+    page.session_state["stopped"] = key
+    page.run()
+    assert "Stopped. Nothing was changed." in page.info[0].value and not compared(page)
+    page.button[0].click().run()
+    assert len(compared(page)) == 1 and not page.exception
+
+
+def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
+    files = [
+        ("a.jpg", jpeg(scene(60, 40))),
+        ("a.jpg", jpeg(scene(50, 40, seed=1))),
+        ("broken.png", b"no picture"),
+    ]
+    page = upload(open_page(PAGE, two), *files)
+    assert not page.exception and "broken.png" in page.warning[0].value
+    assert page.selectbox(key="shown").options == ["1. a.jpg", "2. a.jpg"]
+    next(one for one in page.button if one.label == "Clean all 2").click().run()
+    assert not page.exception
+    cleaned = list(page.session_state["cleaned"].values())[-2:]  # before them, the example
+    done = [
+        (Photo("x", original.read(data, name)), one)
+        for (name, data), one in zip(files[:2], cleaned, strict=True)
+    ]
+    with zipfile.ZipFile(io.BytesIO(noisy.archive(done))) as file:
+        assert file.namelist() == ["a-denoised.jpg", "02-a-denoised.jpg"]
+        assert Image.open(file.open("a-denoised.jpg")).size == (60, 40)
+
+
+def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:
+    small = next(run for run in two.runs() if run.record.family == "denoising")
+    page = open_page(PAGE, two, model=sees(small))
+    assert not page.exception
+    assert "sees 8×8 pixels without colour" in page.info[0].value
+    assert shown(page).count("<img") == 2 and not compared(page)
+
+
+@pytest.mark.parametrize("name", ["x.png", "<b>.png", "*.png"])
+def test_names_are_text(open_page: Open, two: Store, name: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(scene(30, 20)).convert("P").save(buffer, "PNG")
+    page = upload(open_page(PAGE, two), (name, buffer.getvalue()))
+    assert not page.exception and "<b>" not in "".join(one.value for one in page.caption)
+
+
+def test_a_clean_picture_is_spoilt_and_every_method_gives_it_back(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two, purpose="Test on a clean picture")
+    assert not page.exception
+    table = page.dataframe[0].value
+    assert list(table["method"][:5]) == [
+        "Doing nothing",
+        "Median 3×3",
+        "NL-means",
+        "Total variation",
+        "Wavelet, BayesShrink",
+    ]
+    assert set(table["method"]) >= {"White noise", "Camera noise"}
+    for column in ("PSNR (dB)", "SSIM"):
+        values = [float(text.removesuffix(" ★")) for text in table[column]]
+        assert [text.endswith("★") for text in table[column]] == [value == max(values) for value in values]
+    photo = example("cat", False)
+    noisy_picture = trial.spoilt(trial.middle_of(photo.pixels), "gaussian", 0.1, 0)
+    done_nothing = decibels(photos.as_pixels(noisy_picture, 3), trial.middle_of(photo.pixels))
+    assert table["PSNR (dB)"][0] == f"{done_nothing:.2f}"
+    assert "clean original" in compared(page)[0]
+
+
+def test_levels_that_take_several_numbers_are_published_ones(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two, purpose="Test on a clean picture", spoilt="Defocus", methods="Doing nothing")
+    assert not page.exception
+    assert page.slider(key="level-defocus_blur").label == "Level of ImageNet-C"
+
+
+def test_only_the_middle_of_a_large_picture_is_tried() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 1000, 1), dtype=np.uint8)
+    part = trial.middle_of(pixels)
+    assert part.shape == (512, 512, 3) and np.array_equal(part[..., 1], pixels[94:606, 244:756, 0])
+
+
+def test_without_a_model_it_says_how_to_come_by_one(open_page: Open, six: Store, tmp_path: Path) -> None:
+    for store in (six, Store(tmp_path)):
+        page = open_page(PAGE, store)
+        assert not page.exception and "no model for photographs" in page.info[0].value
+        assert "photo_denoiser" in page.code[0].value
+
+
+def test_damaged_models_and_nonsense_in_the_address_do_no_harm(open_page: Open, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    sound, broken = denoiser(store, name="Sound"), denoiser(store, name="Broken")
+    broken.weights_file.write_bytes(b"no weights")
+    page = open_page(
+        PAGE, store, model="../../etc", strength="9999", purpose="nonsense", source="?", example="dog"
+    )
+    assert not page.exception
+    assert as_written(broken.id) in page.warning[0].value and metrics(page)["Cleaned by"] == sound.title
+
+
+def test_the_level_that_was_found_is_told() -> None:
+    assert noisy.wish_for(Wish(0.5, 0.2), photos.Noise(0.1, 0.0)) == Wish(0.5, 0.2, 0.1)
+
+
+def test_other_pages_do_without_models_for_photographs(open_page: Open, two: Store) -> None:
+    for page in ("start/home.py", "explore/reconstruct.py", "build/library.py", "build/train.py"):
+        opened = open_page(page, two)
+        assert not opened.exception, page
+    library = open_page("build/library.py", two, data="Soft strokes · 32×32 colour")
+    assert not library.exception

@@ -1,0 +1,96 @@
+"""The models that clean photographs, and the small ones that see pictures of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core import photos
+from core.families import family
+from core.families.denoising import Denoising
+from core.families.photo_denoiser import PhotoDenoiser
+from core.store import Run, Store, StoreError
+from ui import runs
+from ui.words import as_written
+
+AUTOMATIC = "auto"
+
+
+@dataclass(frozen=True)
+class Models:
+    """By run id: the restorers, ready for use, and the runs of small denoising autoencoders."""
+
+    restorers: Mapping[str, PhotoDenoiser]
+    small: Mapping[str, Run]
+    titles: Mapping[str, str]
+
+    def fitting(self, wanted: str, pixels: np.ndarray) -> tuple[str, photos.Noise]:
+        """Which restorer is to work on pixels (H,W,C), and the noise that they have, as it sees it."""
+        x = photos.as_colour(pixels)
+        if wanted in self.restorers:
+            return wanted, photos.noise(self.restorers[wanted], x)
+        return photos.fitting(self.restorers, x)
+
+
+def found() -> Models | None:
+    """None where no model cleans photographs; the page then says how to come by one."""
+    try:
+        store = Store()
+        everything = store.runs()
+        there = photos.denoisers(store)
+    except StoreError as error:
+        st.error(as_written(str(error)), icon=":material/folder_off:")
+        return None
+    restorers = {}
+    for id, run in there.items():
+        try:
+            restorers[id] = runs.restorer(run)
+        except StoreError as error:
+            st.warning(as_written(str(error)), icon=":material/broken_image:")
+    if not restorers:
+        st.info(
+            "There is no model for photographs here. This trains one on a folder of them:",
+            icon=":material/model_training:",
+        )
+        st.code(
+            "python -m core train --family photo_denoiser --dataset pieces:FOLDER --seconds 3600",
+            language="bash",
+        )
+        return None
+    small = {
+        run.id: run
+        for run in everything
+        if run.has_weights and issubclass(family(run.record.family), Denoising)
+    }
+    titles = {AUTOMATIC: "Automatic, by the kind of noise"}
+    titles |= unlike({id: there[id].title for id in restorers} | {id: sees(run) for id, run in small.items()})
+    return Models(restorers, small, titles)
+
+
+def unlike(titles: Mapping[str, str]) -> dict[str, str]:
+    """Where two have the same title, their ids are added: the address tells models by their titles."""
+    same = list(titles.values())
+    return {id: title if same.count(title) == 1 else f"{title} · {id}" for id, title in titles.items()}
+
+
+def sees(run: Run) -> str:
+    """As "Denoising · MNIST, sees 28×28"."""
+    _, height, width = run.record.shape
+    named = f" · {run.record.name}" if run.record.name else ""
+    seed = run.record.training_plan().seed
+    told = f"{family(run.record.family).title} · {run.record.dataset.get('title', run.record.dataset['name'])}{named}"
+    return f"{told}{f', seed {seed}' if seed else ''}: sees {width}×{height}"
+
+
+def pick(models: Models) -> str:
+    return st.selectbox(
+        "Cleaned by",
+        list(models.titles),
+        format_func=models.titles.get,
+        key="model",
+        bind="query-params",
+        help="Automatic looks at the noise first: one model knows white noise of any strength, one cameras and JPEG.",
+    )

@@ -1,0 +1,161 @@
+"""A test on a clean picture: spoilt in a known way, given back by every method, with the clean one as the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from core import denoisers, photos
+from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
+from core.denoisers import Denoiser, Result
+from ui import work
+from ui.components.compare import compare
+from ui.denoise.models import Models
+from ui.denoise.pictures import Photo, encoded, shown
+from ui.html import block, captioned
+
+SIDE = (
+    512  # pixels; the middle of a larger picture is taken, since some methods need a minute for a megapixel
+)
+KINDS = ("noise", "blur", "file")  # what leaves every pixel in its place
+USUAL = {"gaussian": 0.1, "shot": 40.0, "impulse": 0.05, "speckle": 0.2, "masking": 0.1}
+SLOW = ("bm3d",)
+SEED = 0
+
+
+def show(models: Models, photo: Photo) -> None:
+    spoiling = [one for one in CORRUPTIONS if one.kind in KINDS]
+    left, middle, right = st.columns([2, 2, 1], gap="large")
+    name = left.selectbox(
+        "Spoilt by",
+        [one.name for one in spoiling],
+        format_func=lambda name: BY_NAME[name].title,
+        key="spoilt",
+        bind="query-params",
+    )
+    with middle:
+        amount = pick_amount(BY_NAME[name])
+    seed = int(
+        right.number_input("Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.")
+    )
+    several = [*denoisers.classical(), *denoisers.learnt(models.restorers, models.titles)]
+    titles = {one.key: one.title for one in several}
+    chosen = st.pills(
+        "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],
+        format_func=titles.get, key="methods", bind="query-params", wrap=True,
+    )  # fmt: skip
+    if not chosen:
+        st.info("Choose at least one method.", icon=":material/touch_app:")
+        return
+    clean = middle_of(photo.pixels if photo.clean is None else photo.clean)
+    noisy = spoilt(clean, name, amount, seed)
+    results = measured(
+        clean, noisy, (photo.key, name, amount, seed), [one for one in several if one.key in chosen]
+    )
+    report(clean, noisy, results)
+
+
+def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
+    """In the published unit, or as a published level where several numbers make it."""
+    if isinstance(chosen.low, tuple):
+        scale = scale_for(chosen.name, (3, SIDE, SIDE))
+        level = st.slider(
+            f"Level of {scale}", LEVELS[0], LEVELS[-1], 2, key=f"level-{chosen.name}", bind="query-params"
+        )
+        amount = severity(chosen.name, int(level), scale)
+        st.caption(f"{chosen.unit}: {in_words(amount)}")
+        return amount
+    default, low, high = chosen.span
+    step = 1.0 if high > 20 else 0.01
+    start = USUAL.get(chosen.name, default)
+    return float(
+        st.slider(
+            chosen.unit.capitalize(), low, high, start, step, key=f"amount-{chosen.name}", bind="query-params"
+        )
+    )
+
+
+def middle_of(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H,W,C) -> (h,w,3), at most SIDE a side."""
+    height, width = pixels.shape[:2]
+    top, left = max(0, (height - SIDE) // 2), max(0, (width - SIDE) // 2)
+    part = pixels[top : top + SIDE, left : left + SIDE]
+    return np.ascontiguousarray(np.broadcast_to(part, (*part.shape[:2], 3)))
+
+
+def spoilt(clean: np.ndarray, name: str, amount: float | tuple[float, ...], seed: int) -> torch.Tensor:
+    return corrupt(photos.as_colour(clean)[None], name, amount, torch.Generator().manual_seed(seed))[0]
+
+
+def measured(
+    clean: np.ndarray, noisy: torch.Tensor, key: object, several: Sequence[Denoiser]
+) -> list[Result]:
+    """Each method once for each picture; what has been measured is remembered."""
+    memory: dict[object, Result] = st.session_state.setdefault("trials", {})
+    wanted = [one for one in several if (key, one.key) not in memory]
+    if wanted:
+        with work.alone():
+            for result in work.steps(
+                denoisers.contest(clean, noisy, None, wanted), len(wanted), "Every method at its best…"
+            ):
+                memory[key, result.key] = result
+    for old in list(memory)[:-64]:
+        del memory[old]
+    return [memory[key, one.key] for one in several]
+
+
+def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) -> None:
+    st.dataframe(table(results), hide_index=True)
+    height, width = clean.shape[:2]
+    st.caption(
+        f"{width}×{height} pixels of one picture. PSNR over all pixels and channels, SSIM with an 11×11 Gaussian window; "
+        "higher is better, ★ is best in its column. No method is told how strong the noise is. Seconds are those of this "
+        "machine just now."
+    )
+    best = max(results, key=lambda one: one.psnr)
+    titles = {one.key: one.title for one in results}
+    keys = list(titles)
+    looked_at = st.selectbox(
+        "Look closely at", keys, keys.index(best.key), format_func=titles.get, key="closely"
+    )
+    one = next(result for result in results if result.key == looked_at)
+    compare(
+        shown(photos.as_pixels(noisy, 3), "spoilt"), shown(one.pixels, "method"), (width, height),
+        ("spoilt", one.title), f"The spoilt picture and what {one.title} makes of it", key="trial", truth=shown(clean, "clean"),
+    )  # fmt: skip
+    cells = [
+        (f"{result.title}: {result.psnr:.2f} dB", result.pixels.transpose(2, 0, 1)) for result in results
+    ]
+    st.html(
+        block(
+            captioned([("clean", clean.transpose(2, 0, 1)), *cells], "11rem").replace(
+                "<img", '<img class="smooth"'
+            )
+        )
+    )
+    left, right, _ = st.columns([1, 1, 3])
+    left.download_button(
+        "Table", lambda: table(results).to_csv(index=False).encode(), "denoisers.csv", "text/csv",
+        icon=":material/table:", on_click="ignore",
+    )  # fmt: skip
+    right.download_button(
+        "This picture", lambda: encoded(one.pixels, "PNG"), f"{one.key}.png", "image/png",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def table(results: Sequence[Result]) -> pd.DataFrame:
+    """A row for each method, the best of each column marked."""
+    psnr, ssim = max(one.psnr for one in results), np.nanmax([0.0, *(one.ssim for one in results)])
+    return pd.DataFrame(
+        {
+            "method": [one.title for one in results],
+            "PSNR (dB)": [f"{one.psnr:.2f}{' ★' if one.psnr == psnr else ''}" for one in results],
+            "SSIM": [f"{one.ssim:.4f}{' ★' if one.ssim == ssim else ''}" for one in results],
+            "seconds": [f"{one.seconds:.2f}" for one in results],
+        }
+    )

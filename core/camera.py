@@ -24,12 +24,12 @@ GREEN = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]) / 4
 OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
 
 
-def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
+def photographed(x: Tensor, rng: torch.Generator, levels: tuple[float, float] = LEVELS) -> Tensor:
     """(B,3,H,W) in [0,1] -> the same with the noise of a camera, of another strength and kind for each."""
     noise = gain(x, rng) * torch.randn(x.shape, generator=rng, device=x.device)
     noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
     noise = torch.where(chance(x, BLUR, rng), blurred(noise, rng), noise)
-    low, high = (torch.tensor(level / 255).log() for level in LEVELS)
+    low, high = (torch.tensor(level / 255).log() for level in levels)
     level = (low + (high - low) * uniform(x, rng)).exp()
     gray = (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
     noise = torch.where(gray, noise[:, 1:2], noise)

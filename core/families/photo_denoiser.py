@@ -73,8 +73,13 @@ class PhotoDenoiser(Restorer):
         return self.clean(wide, torch.as_tensor(sigma, device=x.device).expand(len(x)))[..., :height, :width]
 
     def estimate(self, x: Tensor) -> Tensor:
-        """The standard deviation of the noise in x (B,3,H,W): (B,), in units of x."""
-        return self.level(mirrored(x, FOLD))
+        """The standard deviation of the noise in x (B,3,H,W): (B,), in units of x.
+
+        The median over squares as large as those that it learnt on: over more places at once, the weights would favour the
+        noisiest.
+        """
+        squares = tessellated(mirrored(x, FOLD), self.config.crop)
+        return self.level(squares.flatten(0, 1)).view(squares.shape[:2]).median(1).values
 
     def clean(self, x: Tensor, sigma: Tensor) -> Tensor:
         """(B,3,H,W) -> (B,3,H,W) for sides that the net can halve, told sigma (B,)."""
@@ -146,3 +151,10 @@ def some_gray(x: Tensor, rng: torch.Generator) -> Tensor:
 def is_gray(x: Tensor) -> Tensor:
     """(B,1,1,1)"""
     return (x.amax(1) - x.amin(1)).flatten(1).amax(1).view(-1, 1, 1, 1) == 0
+
+
+def tessellated(x: Tensor, side: int) -> Tensor:
+    """Squares beside each other, from the top left on: (B,C,H,W) -> (B,n,C,side,side), or what there is of a narrow picture."""
+    height, width = (min(side, length) for length in x.shape[2:])
+    squares = x.unfold(2, height, height).unfold(3, width, width)
+    return squares.permute(0, 2, 3, 1, 4, 5).flatten(1, 2)

@@ -114,8 +114,9 @@ def test_grain_is_the_correlation_of_what_is_taken_away(plain: PhotoDenoiser) ->
         model.taken = taken
         found = noise(model, torch.zeros(3, 200, 200))
         assert found.sigma == pytest.approx(0.1) and found.grain == pytest.approx(grain, abs=0.02)
-    assert "white" in photos.Noise(0.1, 0.0).kind and "camera" in photos.Noise(0.1, 0.5).kind
-    assert photos.Noise(0.0, 0.5).kind == photos.Noise(0.1, math.nan).kind == "hardly any"
+        assert found.white == (grain == 0)
+    assert "white" in photos.Noise(0.1, 0.0, True).kind and "camera" in photos.Noise(0.1, 0.5, False).kind
+    assert photos.Noise(0.0, 0.5, False).kind == photos.Noise(0.1, math.nan, False).kind == "hardly any"
 
 
 def test_white_noise_goes_to_the_model_that_knows_nothing_else(
@@ -123,10 +124,20 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
 ) -> None:
     camera = Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1), noise="camera"), (3, 32, 32))
     models = {"white": plain, "camera": camera}
-    for grain, chosen in ((0.0, "white"), (0.5, "camera")):
-        monkeypatch.setattr(photos, "noise", lambda *_, grain=grain: photos.Noise(0.1, grain))
-        assert fitting(models, torch.zeros(3, 8, 8))[0] == chosen
-        assert fitting({"only": plain}, torch.zeros(3, 8, 8))[0] == "only"
+    for as_white, as_camera, chosen in (
+        (photos.Noise(0.10, 0.0, True), photos.Noise(0.1, 0.25, False), "white"),
+        (photos.Noise(0.01, 0.0, True), photos.Noise(0.1, 0.7, False), "camera"),  # it is blind to most of it
+        (
+            photos.Noise(0.10, -0.3, False),
+            photos.Noise(0.1, 0.0, True),
+            "camera",
+        ),  # it mistakes a texture for noise
+    ):
+        found = {id(plain): as_white, id(camera): as_camera}
+        monkeypatch.setattr(photos, "noise", lambda model, x, found=found: found[id(model)])
+        name, told = fitting(models, torch.zeros(3, 8, 8))
+        assert name == chosen and told.white == (chosen == "white")
+        assert fitting({"only": plain}, torch.zeros(3, 8, 8)) == ("only", as_white)
     with pytest.raises(ValueError, match="no model that cleans"):
         fitting({}, torch.zeros(3, 8, 8))
 

@@ -66,9 +66,8 @@ def test_nothing_is_added_to_an_uploaded_picture(open_page: Open, two: Store) ->
     page = upload(open_page(PAGE, two), ("holiday.jpg", jpeg(scene(90, 70))))
     assert not page.exception
     photo = original.read(jpeg(scene(90, 70)), "holiday.jpg")
-    noise = photos.noise(
-        next(r for r in two.runs() if r.title == "Camera noise").restorer(), photos.as_colour(photo.pixels)
-    )
+    models = {id: run.restorer() for id, run in photos.denoisers(two).items()}
+    _, noise = photos.fitting(models, photos.as_colour(photo.pixels))
     assert metrics(page)["Noise found"] == f"{255 * noise.sigma:.1f} of 255"
     assert "PSNR" not in metrics(page) and metrics(page)["Size"] == "90 × 70"
     assert "clean original" not in compared(page)[0]
@@ -206,7 +205,7 @@ def test_damaged_models_and_nonsense_in_the_address_do_no_harm(open_page: Open, 
 
 
 def test_the_level_that_was_found_is_told() -> None:
-    assert noisy.wish_for(Wish(0.5, 0.2), photos.Noise(0.1, 0.0)) == Wish(0.5, 0.2, 0.1)
+    assert noisy.wish_for(Wish(0.5, 0.2), photos.Noise(0.1, 0.0, True)) == Wish(0.5, 0.2, 0.1)
 
 
 def test_other_pages_do_without_models_for_photographs(open_page: Open, two: Store) -> None:

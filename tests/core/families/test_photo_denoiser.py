@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from core.crops import FLOOR, STEEPEST, cropped
 from core.data import Dataset, Split
-from core.families.photo_denoiser import STRONGEST, PhotoDenoiser, is_gray, some_gray
+from core.families.photo_denoiser import STRONGEST, PhotoDenoiser, is_gray, some_gray, tessellated
 from core.family import Turn
 from core.training import EpochEnded, Finished, Plan, Training, train
 from tests import toy
@@ -152,3 +152,13 @@ def test_a_split_without_labels_is_enough() -> None:
     )
     training = Training(fresh(), Plan(epochs=1, batch_size=16, threads=1))
     assert any(isinstance(event, EpochEnded) for event in train(training, bare))
+
+
+def test_the_level_does_not_depend_on_how_large_the_picture_is() -> None:
+    """Squares are judged alone, and the median speaks: repeating a picture changes nothing."""
+    model, x = fresh(), torch.rand(1, 3, 32, 32, generator=seeded())
+    with torch.no_grad():
+        torch.testing.assert_close(model.estimate(x.tile(1, 1, 3, 5)), model.estimate(x))
+    squares = tessellated(torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40), 32)
+    assert squares.shape == (2, 2, 3, 32, 32)
+    assert torch.equal(squares[1, 1], torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)[1, :, 32:64, :32])

@@ -23,8 +23,8 @@ from core.store import Run, Store
 T = TypeVar("T")
 
 TILE = 1216  # pixels a side at most
-OVERLAP = 192  # of neighbouring tiles
-UNSEEN = 64  # of it on either side: what a tile knows too little about, so close to its edge
+OVERLAP = 144  # of neighbouring tiles
+UNSEEN = 48  # of it on either side: what a tile knows too little about, so close to its edge
 GRID = 16  # tiles begin at multiples, so that all of them are folded and halved alike
 LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pixels
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture

@@ -17,6 +17,7 @@ from core.jobs import Jobs
 from core.pictures import png
 from core.store import Run, Store
 from core.training import Plan, train
+from tests.photographs import denoiser
 from tests.serving import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,6 +45,7 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "60": "1",
         "20": "1",
     }
+    denoiser(Store())
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
         assert main([instead.get(word, word) for word in command]) == 0, command

@@ -22,6 +22,7 @@ from ui.denoise.pictures import encoded, shown
 from ui.runs import Group
 from ui.words import as_written
 
+MOST_PIXELS = 2_000_000
 REMEMBERED = 32  # results that a visitor's session keeps
 COLOURS = ("#2ba287", "#d37812", "#9781da")  # ours, JPEG, WebP
 
@@ -71,7 +72,7 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
 def present(chosen: Chosen) -> None:
     """Over the whole width: what comes back, and the table."""
     picture, id, model, k = chosen.picture, chosen.id, chosen.model, chosen.k
-    pixels = np.ascontiguousarray(np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3)))
+    pixels = reduced(picture)
     rows = measured(pixels, id, model, k)
     titles = [row.title for row in rows]
     looked_at = st.segmented_control(
@@ -90,6 +91,19 @@ def present(chosen: Chosen) -> None:
         "Download what came back", lambda: encoded(one.picture, "PNG"), "reconstruction.png", "image/png",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
+
+
+def reduced(picture: intake.Picture) -> np.ndarray:
+    """uint8 (H,W,3) of at most MOST_PIXELS; that a picture was larger is said."""
+    height, width = picture.pixels.shape[:2]
+    if height * width <= MOST_PIXELS:
+        return np.ascontiguousarray(np.broadcast_to(picture.pixels, (height, width, 3)))
+    scale = (MOST_PIXELS / (height * width)) ** 0.5
+    height, width = int(height * scale), int(width * scale)
+    st.caption(
+        f":material/info: Reduced to {width}×{height} pixels, so that this takes seconds and not minutes."
+    )
+    return intake.to_shape(picture, (3, height, width)).transpose(1, 2, 0)
 
 
 def measured(pixels: np.ndarray, id: str, model: PhotoAutoencoder, k: int) -> list[Row]:

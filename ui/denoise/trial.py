@@ -42,7 +42,8 @@ def show(models: Models, photo: Photo) -> None:
     seed = int(
         right.number_input("Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.")
     )
-    several = [*denoisers.classical(), *denoisers.learnt(models.restorers, models.titles)]
+    ours = {id: f"Ours, {models.titles[id]}" for id in models.restorers}
+    several = [*denoisers.classical(), *denoisers.learnt(models.restorers, ours)]
     titles = {one.key: one.title for one in several}
     chosen = st.pills(
         "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],

@@ -160,6 +160,17 @@ def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page:
     expect(page.locator(".view p").first).to_contain_text("Beyond what the prior covers")
 
 
+def test_numbers_that_say_less_are_folded_away(app: Server, page: Page) -> None:
+    opened(page, app)
+    folded = page.locator("details .dials input")
+    assert page.locator(".dials input:visible").count() == 12 and folded.count() == 52  # of twice 32 numbers
+    shot = seen(page)
+    page.get_by_text("52 more numbers, which say less").click()
+    folded.first.evaluate("e => { e.value = e.max; e.oninput() }")
+    page.wait_for_timeout(400)
+    assert seen(page) != shot
+
+
 def test_a_narrow_window_holds_the_canvas(app: Server, page: Page) -> None:
     page.set_viewport_size({"width": 420, "height": 800})
     opened(page, app)

@@ -1,6 +1,7 @@
 // A window into the space of codes. One code at a time is decoded, always the latest that was asked for.
 const STEP = 0.02 // of the window, by an arrow key
 const TRAIL = 80 // places
+const DIALS = 6 // that are seen; the others are folded away
 const LATTICE = 2.5 // samples on either side of the middle, on the plane of seeds
 const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the server, by socket", fragment: "Decoding on the server, by rerun" }
 
@@ -34,7 +35,7 @@ function live(root, data, signature, setStateValue) {
 
   root.innerHTML = `<div class="stage"><canvas class="pad" tabindex="0" role="application"
       aria-label="Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div><p class="engine" aria-live="off"></p></div></div>
-    <div class="dials"></div><div class="tray" aria-label="pinned pictures"></div>`
+    <div class="dials"></div><details hidden><summary></summary><div class="dials"></div></details><div class="tray" aria-label="pinned pictures"></div>`
   const pad = root.querySelector(".pad")
   const told = root.querySelector(".engine")
   const tray = root.querySelector(".tray")
@@ -387,9 +388,11 @@ function live(root, data, signature, setStateValue) {
   }
 
   function makeDials() {
-    const place = root.querySelector(".dials")
+    const telling = root.querySelector(".dials")
+    const folded = root.querySelector("details")
+    const rest = folded.querySelector(".dials")
     for (const view of views)
-      for (const [k, name, low, high] of view.dials) {
+      for (const [place, [k, name, low, high]] of view.dials.entries()) {
         const label = document.createElement("label")
         const input = document.createElement("input")
         input.type = "range"
@@ -408,8 +411,10 @@ function live(root, data, signature, setStateValue) {
         }
         label.append(name, input)
         label.title = `${view.title}: added to ${name}; a double click takes it back`
-        place.append(label)
+        ;(place < DIALS ? telling : rest).append(label)
       }
+    folded.hidden = !rest.children.length
+    folded.querySelector("summary").textContent = `${rest.children.length} more numbers, which say less`
   }
 
   const observer = new ResizeObserver(() => follow())

@@ -38,7 +38,7 @@ class Cleaned:
 
 
 def show(models: Models, pictures: Sequence[Photo]) -> None:
-    cells = st.columns([3, 2, 2], gap="large")
+    cells = st.columns([3, 2, 2], gap="medium")
     with cells[0]:
         wanted = choice.pick(models)
     low, high = (round(100 * one) for one in STRENGTHS)

@@ -28,6 +28,7 @@ FILM = 25
 SEARCH = 150  # steps of descent
 PAUSE, REST = 90, 900  # milliseconds
 SHOWN_NEAREST = 8
+TRAVERSED = 6  # numbers of a code, those that say most
 
 
 # --- from picture to picture ------------------------------------------------------------------------------------
@@ -199,7 +200,7 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     for painter in painters:
         code = painter.encode(pictures[:1])[0] if pictures else painter.known().mean(0)
         parts = [f'<div class="label">{escape(painter.title)}</div>']
-        for number, name, low, high in dials(painter):
+        for number, name, low, high in dials(painter)[:TRAVERSED]:
             codes = code.repeat(STEPS, 1)
             codes[:, number] = torch.linspace(low, high, STEPS)
             alts = [f"{painter.title}, {name} = {float(value):.2f}" for value in codes[:, number]]

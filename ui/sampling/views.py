@@ -25,7 +25,7 @@ from ui.theme import colour
 CODES, AROUND, THREE = "Codes", "Around a picture", "Three pictures"
 CLASSES, LASSO, SEEDS = "From class to class", "From lasso to lasso", "Seeds"
 ENGINES = ("browser", "socket", "fragment")
-DIALS = 6
+MOST_DIALS = 128  # of thousands of numbers, the last say nothing
 DRAWS = 512
 POINTS = 4_000
 
@@ -138,11 +138,11 @@ def view(painter: Painter, kind: str, flat: Sheet, marks: Sequence[tuple[float, 
 
 
 def dials(painter: Painter) -> list[tuple[int, str, float, float]]:
-    """The numbers of the code that say most: by KL where it is known, else by how much they vary."""
+    """The numbers of the code, those that say most first: by KL where it is known, else by how much they vary."""
     codes = painter.known()
     survey = runs.survey(painter.run) if is_vae(painter.run) else None
     weight = survey.kl_by_dimension if survey is not None else codes.std(0)
-    order = weight.argsort(descending=True)[:DIALS].tolist()
+    order = weight.argsort(descending=True)[:MOST_DIALS].tolist()
     spans = torch.quantile(codes[:, order], torch.tensor([0.01, 0.99]), dim=0)
     return [(k, f"z{k + 1}", float(spans[0, i]), float(spans[1, i])) for i, k in enumerate(order)]
 

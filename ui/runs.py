@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core import elbo, glance
+from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.family import Autoencoder, Restorer
 from core.store import Codes, Damaged, Run, Store, StoreError
 from ui import shell
@@ -200,6 +201,16 @@ def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:
         except StoreError as error:
             st.warning(as_written(str(error)), icon=":material/broken_image:")
     return there
+
+
+def data_of(run: Run) -> Dataset | None:
+    """The pictures that it was trained on, where they are on this machine and still the same."""
+    name = run.record.dataset["name"]
+    try:
+        data = load(name) if name in BY_NAME and is_local(name) else None
+    except DataError:
+        return None
+    return data if data and data.fingerprint == run.record.dataset.get("fingerprint") else None
 
 
 def codes(run: Run) -> Codes | None:

@@ -13,7 +13,6 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from core.data import BY_NAME, DataError, is_local, load
 from core.families import family
 from core.files import StoreError
 from core.jobs import Job, Jobs
@@ -23,7 +22,7 @@ from core.training import showcase
 from ui import shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
-from ui.runs import has_codes
+from ui.runs import data_of, has_codes
 from ui.theme import colour
 from ui.words import as_written, duration
 
@@ -359,16 +358,8 @@ def put_in(run: Run) -> np.ndarray | None:
     """The pictures behind the previews: those in the run, else from the data, where they are here and the same."""
     if (kept := run.originals()) is not None:
         return kept
-    name = run.record.dataset["name"]
-    try:
-        if name not in BY_NAME or not is_local(name):
-            return None
-        data = load(name)
-    except DataError:
-        return None
-    if data.fingerprint != run.record.dataset.get("fingerprint"):
-        return None
-    return data.validation.images[showcase(data.validation)]
+    data = data_of(run)
+    return None if data is None else data.validation.images[showcase(data.validation)]
 
 
 def film(run: Run, originals: np.ndarray | None) -> bytes:

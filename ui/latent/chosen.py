@@ -14,10 +14,11 @@ from core import latent
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.sampling import between
+from ui import runs
 from ui.components.maps import CLASS_COLOURS
 from ui.html import block, captioned, strip
 from ui.inside.subject import download
-from ui.latent.ground import Ground, decoded, of_data, pictures
+from ui.latent.ground import Ground, decoded, pictures
 
 NEIGHBOURS = 12
 SHOWN = 8
@@ -29,7 +30,7 @@ MOST_CLASSES = 12
 def marked(place: Ground) -> str:
     return (
         ""
-        if of_data(place.run) is not None
+        if runs.data_of(place.run) is not None
         else " Pictures are decoded from their codes: the data are not on this machine."
     )
 

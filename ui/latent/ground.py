@@ -14,7 +14,6 @@ from torch import Tensor
 
 from core import latent
 from core.codes import Codes
-from core.data import BY_NAME, DataError, is_local, load
 from core.family import Autoencoder
 from core.latent import Map
 from core.pictures import as_bytes, sheet
@@ -75,23 +74,12 @@ def _ground(folder: str, stamp: tuple[int, ...]) -> Ground | None:
 # --- pictures ---------------------------------------------------------------------------------------------------
 
 
-def of_data(run: Run) -> np.ndarray | None:
-    """The test pictures (N,C,H,W), where they are on this machine and the same."""
-    record = run.record.dataset
-    try:
-        if record["name"] not in BY_NAME or not is_local(record["name"]):
-            return None
-        data = load(record["name"])
-    except DataError:
-        return None
-    return data.test.images if data.fingerprint == record.get("fingerprint") else None
-
-
 def pictures(place: Ground, model: Autoencoder, some: Sequence[int]) -> np.ndarray:
     """Of these points: (n,C,H,W), those of the data, else decoded from the codes."""
-    images = of_data(place.run)
-    if images is None:
+    data = runs.data_of(place.run)
+    if data is None:
         return decoded(model, place.codes.codes[list(some)])
+    images = data.test.images
     chosen = latent.chosen(len(images), latent.MOST).numpy()
     return images[chosen[list(some)]]
 

@@ -78,7 +78,7 @@ def show(
     name, values = colour
     points = Points(
         place.labels, tuple(place.class_names), values, name, sheets.address(run.id, run.weights_file.stat().st_mtime_ns),
-        per, columns, (width, height), grounds.of_data(run) is None,
+        per, columns, (width, height), runs.data_of(run) is None,
     )  # fmt: skip
     ids = "-".join([run.id, kind, beside.run.id if beside else ""])
     answer = scatter(panels, points, key=f"scatter-{ids}")

@@ -11,8 +11,6 @@ from torch import Tensor
 
 from core import examples
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
-from core.data import BY_NAME as DATASETS
-from core.data import DataError, is_local, load
 from core.findings import Entry
 from core.pictures import as_bytes, as_floats
 from core.robustness import median, noise
@@ -87,14 +85,5 @@ def rows(
 
 def test_pictures(wish: Wish) -> tuple[np.ndarray, np.ndarray] | None:
     """Which test pictures were measured, and all of them (N,C,H,W), where they are on this machine and the same."""
-    record = wish.runs[0].record.dataset
-    name = record["name"]
-    try:
-        if name not in DATASETS or not is_local(name):
-            return None
-        data = load(name)
-    except DataError:
-        return None
-    if data.fingerprint != record.get("fingerprint"):
-        return None
-    return wish.protocol.subset(data.test), data.test.images
+    data = runs.data_of(wish.runs[0])
+    return None if data is None else (wish.protocol.subset(data.test), data.test.images)

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from core import sampling
-from core.data import BY_NAME, DataError, Dataset, is_local, load
+from core.data import load
 from core.evaluation import nearest
 from core.pictures import as_bytes, as_floats, gif, png, sheet
 from core.windows import spherical
-from ui import work
+from ui import runs, work
 from ui.html import block, captioned, strip
 from ui.inputs import Input
 from ui.inside.subject import download
@@ -152,7 +152,7 @@ def grid(painters: Sequence[Painter], seed: int) -> None:
 
 def memorised(painter: Painter, tiles: np.ndarray) -> None:
     """The nearest training picture of the first samples, where the data are here."""
-    data = training_data(painter)
+    data = runs.data_of(painter.run)
     if data is None:
         st.caption(
             "Whether these were learnt by heart is shown where the training pictures are on this machine."
@@ -174,17 +174,6 @@ def memorised(painter: Painter, tiles: np.ndarray) -> None:
 def _nearest(pixels: bytes, shape: tuple[int, ...], name: str) -> tuple[np.ndarray, np.ndarray]:
     index, distance = nearest(as_floats(np.frombuffer(pixels, np.uint8).reshape(shape)), load(name).train)
     return index.numpy(), distance.numpy()
-
-
-def training_data(painter: Painter) -> Dataset | None:
-    record = painter.run.record.dataset
-    try:
-        if record["name"] not in BY_NAME or not is_local(record["name"]):
-            return None
-        data = load(record["name"])
-    except DataError:
-        return None
-    return data if data.fingerprint == record.get("fingerprint") else None
 
 
 # --- one number at a time ---------------------------------------------------------------------------------------

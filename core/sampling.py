@@ -1,14 +1,18 @@
-"""Codes that no encoder gave: found by search, on the way between two others, at the quantiles of the prior."""
+"""Codes that no encoder gave, by search, between two others, at quantiles of the prior; and the pictures of codes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from core.family import Autoencoder
+from core.pictures import as_bytes
+
+BATCH = 400  # codes decoded at a time
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,11 @@ def quantiles(
     across, up = (min(max(part, half), 1 - half) + half * steps for part in centre)
     y, x = torch.meshgrid(up.flip(0), across, indexing="ij")
     return (temperature * torch.special.ndtri(torch.stack([x, y], -1))).float()
+
+
+@torch.inference_mode()
+def decoded(model: Autoencoder, codes: Tensor) -> np.ndarray:
+    """(N,Z) -> uint8 (N,C,H,W), in batches."""
+    if not len(codes):
+        return np.zeros((0, *model.shape), np.uint8)
+    return np.concatenate([as_bytes(model.decode(some)) for some in codes.split(BATCH)])

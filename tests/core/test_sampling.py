@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import torch
 
 from core.families import GAN
-from core.sampling import between, quantiles, refine
+from core.pictures import as_bytes
+from core.sampling import BATCH, between, decoded, quantiles, refine
 
 
 def gan() -> GAN:
@@ -69,3 +71,13 @@ def test_zoom_shows_a_part_and_never_leaves_the_square() -> None:
 
 def test_temperature_stretches_the_prior() -> None:
     torch.testing.assert_close(quantiles(3, temperature=2.0), 2 * quantiles(3))
+
+
+def test_codes_are_decoded_in_batches_and_none_is_none() -> None:
+    model = gan()
+    codes = torch.randn(2 * BATCH + 3, model.config.latent_dim, generator=torch.Generator().manual_seed(0))
+    pictures = decoded(model, codes)
+    with torch.inference_mode():
+        whole = as_bytes(model.decode(codes))
+    assert pictures.dtype == np.uint8 and np.abs(pictures.astype(int) - whole).max() <= 1
+    assert decoded(model, codes[:0]).shape == (0, 1, 8, 8)

@@ -7,8 +7,8 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from core.pictures import as_bytes, gif, png, sheet
-from core.sampling import quantiles
+from core.pictures import gif, png, sheet
+from core.sampling import decoded, quantiles
 from ui.components.tiles import tiles
 from ui.html import data_uri
 from ui.inside.draw import subscript
@@ -30,7 +30,7 @@ def show(subject: Subject) -> None:
     left, right = st.columns([3, 2], gap="large")
     with right:
         codes, side = ask(subject)
-    pixels = decoded(subject, codes)
+    pixels = decoded(subject.model, codes)
     with left:
         chosen = tiles(
             data_uri(sheet(pixels, side)), side, f"{side} by {side} decoded codes", key=f"manifold-{subject.run.id}-{side}"
@@ -89,11 +89,6 @@ def ask(subject: Subject) -> tuple[Tensor, int]:
     codes = base.repeat(side * side, 1)
     codes[:, subject.order[:2]] = quantiles(side, (across, up), zoom, temperature).view(-1, 2)
     return codes, side
-
-
-@torch.inference_mode()
-def decoded(subject: Subject, codes: Tensor) -> np.ndarray:
-    return np.concatenate([as_bytes(subject.model.decode(some)) for some in codes.split(400)])
 
 
 def look_closer(cell: tuple[int, int], side: int) -> None:

@@ -12,7 +12,7 @@ from core.families.vae import VAE
 from core.families.vanilla import Vanilla
 from core.family import Autoencoder, noise_like
 from core.pictures import as_bytes, as_floats, png, sheet
-from core.sampling import between
+from core.sampling import between, decoded
 from core.store import Run, StoreError
 from ui import runs, shell
 from ui.components.maps import checked, maps
@@ -113,11 +113,6 @@ def ends(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 @torch.inference_mode()
 def line(model: Autoencoder, x: Tensor) -> Tensor:
     return between(*model.encode(x), STEPS)
-
-
-@torch.inference_mode()
-def decoded(model: Autoencoder, codes: Tensor) -> np.ndarray:
-    return as_bytes(model.decode(codes))
 
 
 def draw_maps(subject: Subject, models: dict[str, tuple[Run, Autoencoder]], lines: dict[str, Tensor]) -> None:

@@ -19,8 +19,9 @@ from core.codes import Codes
 from core.families import family
 from core.families.vae import VAE
 from core.family import Autoencoder
-from core.pictures import as_bytes, sheet
+from core.pictures import sheet
 from core.plane import Plane
+from core.sampling import decoded
 from core.store import Run
 from ui import runs
 from ui.components.maps import Ellipse, Map
@@ -191,9 +192,8 @@ def decoded_grid(
     return sheet_of(model, plane.code(torch.stack([x, y], -1).view(-1, 2)), side)
 
 
-@torch.inference_mode()
 def sheet_of(model: Autoencoder, codes: Tensor, columns: int) -> np.ndarray:
-    return sheet(np.concatenate([as_bytes(model.decode(some)) for some in codes.split(400)]), columns)
+    return sheet(decoded(model, codes), columns)
 
 
 # --- what chapters share ----------------------------------------------------------------------------------------

@@ -13,12 +13,12 @@ from skimage.measure import points_in_poly
 from core import latent
 from core.family import Autoencoder
 from core.pictures import png, sheet
-from core.sampling import between
+from core.sampling import between, decoded
 from ui import runs
 from ui.components.maps import CLASS_COLOURS
 from ui.html import block, captioned, strip
 from ui.inside.subject import download
-from ui.latent.ground import Ground, decoded, pictures
+from ui.latent.ground import Ground, pictures
 
 NEIGHBOURS = 12
 SHOWN = 8

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 import torch
-from torch import Tensor
 
 from core import latent
 from core.codes import Codes
 from core.family import Autoencoder
 from core.latent import Map
-from core.pictures import as_bytes, sheet
+from core.pictures import sheet
+from core.sampling import decoded
 from core.store import Run
 from ui import runs
 from ui.html import data_uri
@@ -82,13 +82,6 @@ def pictures(place: Ground, model: Autoencoder, some: Sequence[int]) -> np.ndarr
     images = data.test.images
     chosen = latent.chosen(len(images), latent.MOST).numpy()
     return images[chosen[list(some)]]
-
-
-@torch.inference_mode()
-def decoded(model: Autoencoder, codes: Tensor) -> np.ndarray:
-    if not len(codes):
-        return np.zeros((0, *model.shape), np.uint8)
-    return np.concatenate([as_bytes(model.decode(part)) for part in codes.split(400)])
 
 
 def tiling(run: Run) -> tuple[int, int]:

@@ -11,12 +11,13 @@ import torch
 
 from core.family import Autoencoder
 from core.pictures import as_bytes
+from core.sampling import decoded
 from ui import runs
 from ui.html import block, strip
 from ui.inside.draw import FADED
 from ui.inside.subject import CONFIG, LAYOUT, is_vae
 from ui.latent.chosen import marked, name
-from ui.latent.ground import Ground, decoded, pictures
+from ui.latent.ground import Ground, pictures
 from ui.theme import colour
 
 SHOWN = 10

@@ -15,7 +15,7 @@ from torch import Tensor
 from core import sampling
 from core.data import load
 from core.evaluation import nearest
-from core.pictures import as_bytes, as_floats, gif, png, sheet
+from core.pictures import as_floats, gif, png, sheet
 from core.windows import spherical
 from ui import runs, work
 from ui.html import block, captioned, strip
@@ -58,7 +58,7 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
         ends = [end(painter, one, search) for one in chosen]
         codes = [code for code, _ in ends]
         line = spherical if way != "Straight" else sampling.between
-        films[painter.title] = decoded(painter, line(*codes, FILM))
+        films[painter.title] = sampling.decoded(painter.model, line(*codes, FILM))
         residual = " · ".join(words for _, words in ends if words)
         some = films[painter.title][np.linspace(0, FILM - 1, STEPS).round().astype(int)]
         alts = [f"{painter.title}, step {step + 1}" for step in range(STEPS)]
@@ -96,11 +96,6 @@ def end(painter: Painter, chosen: Input, search: bool) -> tuple[Tensor, str]:
     return code, f"{chosen.name}: MSE {residual:.4f}"
 
 
-def decoded(painter: Painter, codes: Tensor) -> np.ndarray:
-    with torch.inference_mode():
-        return as_bytes(painter.model.decode(codes))
-
-
 def webp(frames: Sequence[np.ndarray]) -> bytes:
     large = [Image.fromarray(np.repeat(np.repeat(one, 6, 0), 6, 1)) for one in frames]
     file = io.BytesIO()
@@ -132,7 +127,7 @@ def grid(painters: Sequence[Painter], seed: int) -> None:
     for painter, column in zip(painters, columns, strict=True):
         z = draws(painter.model, side * side, seed)
         middle = torch.zeros(painter.dim) if painter.model.from_prior else painter.known().mean(0)
-        tiles = decoded(painter, middle + temperature * (z - middle))
+        tiles = sampling.decoded(painter.model, middle + temperature * (z - middle))
         with column:
             st.html(
                 block(
@@ -194,7 +189,7 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
             codes[:, number] = torch.linspace(low, high, STEPS)
             alts = [f"{painter.title}, {name} = {float(value):.2f}" for value in codes[:, number]]
             parts.append(
-                f"<small>{name}: {low:.2f} to {high:.2f}</small>{strip(decoded(painter, codes), alts, STEPS)}"
+                f"<small>{name}: {low:.2f} to {high:.2f}</small>{strip(sampling.decoded(painter.model, codes), alts, STEPS)}"
             )
         st.html(block(*parts))
 
@@ -224,7 +219,7 @@ def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
             else painter.encode([next(one for one in pictures if one.name == name)])[0]
             for name in terms
         )
-        tiles = decoded(painter, torch.stack([a, b, c, a - b + c]))
+        tiles = sampling.decoded(painter.model, torch.stack([a, b, c, a - b + c]))
         words = [f"A: {terms[0]}", f"B: {terms[1]}", f"C: {terms[2]}", "A − B + C"]
         st.html(
             block(

@@ -19,7 +19,7 @@ from core.families import family
 from core.pictures import sheet
 from core.store import Run, StoreError
 from ui.html import block, data_uri, strip
-from ui.runs import Group, label
+from ui.runs import Group, has_codes, label
 from ui.theme import colour
 from ui.watch import thinned
 
@@ -240,9 +240,10 @@ def words(term: str) -> str:
 
 def pictures(runs: Sequence[Run], group: Group) -> str:
     """The last looks during training in rows: what came back, and new pictures."""
+    further = "New pictures" if has_codes(runs[0]) else "Further pictures"
     cells = [
         '<div class="heads"></div>',
-        *(f'<div class="label heads">{head}</div>' for head in ("What comes back", "New pictures")),
+        *(f'<div class="label heads">{head}</div>' for head in ("What comes back", further)),
     ]
     originals = shared_originals(runs)
     if originals is not None:

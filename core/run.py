@@ -150,6 +150,7 @@ class Run:
             raise StoreError(
                 f"{self.id} sees pictures of one size only. Choose a run that restores photographs."
             )
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return model
 
     @torch.inference_mode(False)  # weights made within it could never be differentiated through

@@ -21,6 +21,11 @@ FOLD = 2  # pixels a side that become channels
 BRANCH = 0.3  # of He's deviation, for the last convolution of a block: the net starts near the identity
 
 
+def multiplies_halves(device: torch.device) -> bool:
+    """Whether bfloat16 is faster there: on GPUs, and on processors with instructions for it, where it took 0.45 of the time."""
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 class Block(nn.Module):
     """x + conv(relu(conv(x)))"""
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core import photos
 from core.denoisers import classical, contest, decibels, learnt, similarity
+from core.families import photo_denoiser
 from core.families.photo_denoiser import PhotoDenoiser
 from core.photos import OVERLAP, TILE, Wish, finished, fitting, noise, restored, spans, tiled
 from core.store import Store
@@ -20,6 +21,12 @@ from tests import toy
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everywhere as on a processor without bfloat16, whose rounding no test is about."""
+    monkeypatch.setattr(photo_denoiser, "multiplies_halves", lambda device: False)
 
 
 @pytest.fixture(scope="module")

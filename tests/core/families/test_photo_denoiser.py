@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from core.crops import FLOOR, STEEPEST, cropped
+from core.crops import FLOOR, STEEPEST, cropped, mirrored
 from core.data import Dataset, Split
+from core.families import photo_denoiser
 from core.families.photo_denoiser import STRONGEST, PhotoDenoiser, is_gray, some_gray, tessellated
 from core.family import Turn
 from core.training import EpochEnded, Finished, Plan, Training, train
@@ -162,3 +163,18 @@ def test_the_level_does_not_depend_on_how_large_the_picture_is() -> None:
     squares = tessellated(torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40), 32)
     assert squares.shape == (2, 2, 3, 32, 32)
     assert torch.equal(squares[1, 1], torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)[1, :, 32:64, :32])
+
+
+@torch.no_grad()
+def test_two_looks_in_half_precision_are_the_mean_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = fresh(), torch.rand(2, 3, 30, 44, generator=seeded())
+    monkeypatch.setattr(photo_denoiser, "multiplies_halves", lambda device: False)
+    turned = torch.rot90(x, 1, (2, 3))
+    wide = mirrored(x, model.net.multiple)
+    told = torch.full((2,), 0.1)
+    expected = (
+        model.clean(wide, told) + model.clean(torch.rot90(wide, 1, (2, 3)), told).rot90(-1, (2, 3))
+    ) / 2
+    assert not torch.allclose(model.restore(x, 0.1), model.restore(turned, 0.1).rot90(-1, (2, 3)), atol=1e-4)
+    monkeypatch.setattr(photo_denoiser, "multiplies_halves", lambda device: True)
+    torch.testing.assert_close(model.restore(x, 0.1), expected[..., :30, :44], atol=0.02, rtol=0)

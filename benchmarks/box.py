@@ -18,8 +18,8 @@ from core.evaluation import nearest, summarise
 from core.families import FAMILIES, family
 from core.family import Autoencoder
 from core.pictures import as_floats
-from core.store import Store
-from core.training import EpochEnded, Plan, train
+from core.store import Run, Store
+from core.training import EpochEnded, Plan, Training, train
 
 EMOJI = "folder:emoji@48"
 SAMPLES = 1_000
@@ -103,17 +103,22 @@ def make(one: Shipped, store: Store) -> None:
         )
         run.folder = run.folder.rename(store.root / one.id)
         training = run.begin(torch.device("cpu"))
-    torch.set_num_threads(training.plan.threads)
-    for event in run.record_events(train(training, data), training):
-        if isinstance(event, EpochEnded):
-            numbers = {name: round(value, 4) for name, value in event.validation.items()}
-            print(one.id, event.epoch, round(event.seconds), numbers, flush=True)
-    summarise(run, training.model, data)
+    learn(one.id, run, training, data)
     if one.dataset == EMOJI:
         run.update(metrics=dict(run.record.metrics) | {"nearest": nearness(training.model, data)})
     (run.folder / "cache").rename(run.folder / "shipped")
     for name in MADE_WHILE_TRAINING:
         (run.folder / name).unlink(missing_ok=True)
+
+
+def learn(id: str, run: Run, training: Training, data: Dataset) -> None:
+    """Train to the end of the plan, telling of every epoch, and keep the scores."""
+    torch.set_num_threads(training.plan.threads)
+    for event in run.record_events(train(training, data), training):
+        if isinstance(event, EpochEnded):
+            numbers = {name: round(value, 4) for name, value in event.validation.items()}
+            print(id, event.epoch, round(event.seconds), numbers, flush=True)
+    summarise(run, training.model, data)
 
 
 def nearness(model: Autoencoder, data: Dataset) -> dict[str, float]:

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.box import learn
 from core.data import Dataset, load
-from core.evaluation import summarise
 from core.families import family
 from core.run import Run
 from core.store import Store
 from core.tensors import write_tensors
-from core.training import EpochEnded, Plan, train, validate
+from core.training import Plan, validate
 
 LEFT_OUT = ("12003.jpg", "100075.jpg")
 LICENCE = "BSDS500: for non-commercial research and education; Arbelaez et al. 2011"
@@ -86,13 +86,7 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
     plan = Plan(seconds=options.seconds or one.seconds, batch_size=8, threads=1)
     origin = Store().run(options.origin) if options.origin else None
     run = store.create(kind(kind.Config(**one.settings), data.shape), plan, data, one.name, origin=origin)
-    training = run.begin(torch.device("cpu"))
-    torch.set_num_threads(training.plan.threads)
-    for event in run.record_events(train(training, data), training):
-        if isinstance(event, EpochEnded):
-            numbers = {name: round(value, 4) for name, value in event.validation.items()}
-            print(one.id, event.epoch, round(event.seconds), numbers, flush=True)
-    summarise(run, training.model, data)
+    learn(one.id, run, run.begin(torch.device("cpu")), data)
     return run
 
 

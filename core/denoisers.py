@@ -30,7 +30,6 @@ class Denoiser(NamedTuple):
     key: str
     title: str
     clean: Callable[[Tensor, float | None], Tensor]
-    ours: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +75,7 @@ def learnt(models: Mapping[str, Restorer], titles: Mapping[str, str]) -> list[De
 
         return clean
 
-    return [Denoiser(id, titles[id], cleaner(model), ours=True) for id, model in models.items()]
+    return [Denoiser(id, titles[id], cleaner(model)) for id, model in models.items()]
 
 
 def contest(

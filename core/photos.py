@@ -158,6 +158,10 @@ class Wish:
     texture: float = 0.0  # share of the light and dark, but never of the colour, that is given back
     sigma: float | None = None  # the noise level, where it is known
 
+    def knowing(self, noise: Noise) -> Wish:
+        """With the level that was found, so that it is not looked for twice."""
+        return replace(self, sigma=noise.sigma)
+
 
 def restored(model: Restorer, pixels: np.ndarray, wish: Wish = Wish()) -> Generator[float, None, np.ndarray]:
     """uint8 (H,W,3) or (H,W,1) -> the same, restored; yields the share that is done."""

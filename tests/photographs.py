@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image
 
+from core.families.photo_autoencoder import PhotoAutoencoder
 from core.families.photo_denoiser import PhotoDenoiser
 from core.store import Run, Store
 from core.training import Plan
@@ -20,6 +21,17 @@ def denoiser(store: Store, noise: str = "gaussian", name: str = "") -> Run:
     model = PhotoDenoiser(config, (3, 32, 32))
     model.initialise(torch.Generator().manual_seed(0))
     run = store.create(model, Plan(epochs=1, threads=1), toy.dataset((3, 32, 32)), name)
+    run.save_weights(model)
+    run.update(status="completed")
+    return run
+
+
+def autoencoder(store: Store) -> Run:
+    """Likewise, a bottleneck for photographs."""
+    config = PhotoAutoencoder.Config(rates=(2, 4), width=8, fine=8, blocks=(1, 1))
+    model = PhotoAutoencoder(config, (3, 32, 32))
+    model.initialise(torch.Generator().manual_seed(0))
+    run = store.create(model, Plan(epochs=1, threads=1), toy.dataset((3, 32, 32)), "Bottleneck")
     run.save_weights(model)
     run.update(status="completed")
     return run

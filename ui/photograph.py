@@ -24,6 +24,7 @@ from ui.words import as_written
 
 MOST_PIXELS = 2_000_000
 REMEMBERED = 32  # results that a visitor's session keeps
+TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # bits per pixel
 COLOURS = ("#2ba287", "#d37812", "#9781da")  # ours, JPEG, WebP
 
 
@@ -140,7 +141,7 @@ def said(rows: Sequence[Row]) -> str:
     ours, *others = rows
     better = [row.title for row in others if row.psnr > ours.psnr and not row.larger]
     verdict = (
-        f"{' and '.join(better)} give more at this size"
+        f"{' and '.join(better)} {'keep' if len(better) > 1 else 'keeps'} more at this size"
         if better
         else "No other file of this size comes closer"
     )
@@ -163,7 +164,10 @@ def every_size(pixels: np.ndarray, id: str, model: PhotoAutoencoder) -> None:
             name=title, mode="lines+markers", line={"color": colour},
         )  # fmt: skip
     figure.update_layout(
-        height=340, margin={"t": 20}, xaxis_title="bits per pixel", yaxis_title="PSNR (dB)", xaxis_type="log"
+        height=340,
+        margin={"t": 20},
+        xaxis={"title": "bits per pixel", "type": "log", "tickvals": TICKS},
+        yaxis_title="PSNR (dB)",
     )
     st.plotly_chart(
         figure, config={"displaylogo": False}, alt="PSNR against bits per pixel, a line for each way"

@@ -176,20 +176,21 @@ def differ_in_seed(runs: list[Run]) -> bool:
 
 def model(run: Run) -> Autoencoder:
     """Raises StoreError. Never train or change what comes back: every visitor shares it."""
-    file = run.weights_file if run.weights_file.exists() else run.checkpoint_file
-    try:
-        changed = file.stat().st_mtime_ns
-    except OSError:
-        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.") from None
-    return _model(str(run.folder), changed)
+    return _model(str(run.folder), weights_changed(run))
 
 
 def restorer(run: Run) -> Restorer:
     """Likewise, of a run that restores photographs."""
-    if not run.has_weights:
-        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.")
+    return _restorer(str(run.folder), weights_changed(run))
+
+
+def weights_changed(run: Run) -> int:
+    """When they were last written, in nanoseconds. Raises StoreError where there are none."""
     file = run.weights_file if run.weights_file.exists() else run.checkpoint_file
-    return _restorer(str(run.folder), file.stat().st_mtime_ns)
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.") from None
 
 
 def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:

@@ -35,7 +35,7 @@ def denoise(options: argparse.Namespace) -> None:
             continue
         x = photos.as_colour(photo.pixels)
         name, noise = photos.fitting(models, x)
-        pixels = photos.finished(photos.restored(models[name], photo.pixels, wish))
+        pixels = photos.finished(photos.restored(models[name], photo.pixels, wish.knowing(noise)))
         file = options.out / under / original.denoised_name(photo)
         if file.resolve() == path.resolve():
             raise BadInput(f"{file} is one of the pictures that came in: choose another --out")

@@ -206,7 +206,7 @@ def test_damaged_models_and_nonsense_in_the_address_do_no_harm(open_page: Open, 
 
 
 def test_the_level_that_was_found_is_told() -> None:
-    assert noisy.wish_for(Wish(0.5, 0.2), photos.Noise(0.1, 0.0, True)) == Wish(0.5, 0.2, 0.1)
+    assert Wish(0.5, 0.2).knowing(photos.Noise(0.1, 0.0, True)) == Wish(0.5, 0.2, 0.1)
 
 
 def test_other_pages_do_without_models_for_photographs(open_page: Open, two: Store) -> None:

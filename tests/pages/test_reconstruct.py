@@ -14,15 +14,18 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import examples
+from core import examples, intake
 from core.data import load
 from core.evaluation import rebuild
 from core.families import FAMILIES, GAN, Vanilla
+from core.families.photo_autoencoder import PhotoAutoencoder
 from core.pictures import as_floats, png
+from core.rates import Row, compared
 from core.store import Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
-from ui import board
+from tests.photographs import autoencoder
+from ui import board, photograph
 from ui.html import picture
 
 PAGE = "explore/reconstruct.py"
@@ -271,3 +274,57 @@ def test_runs_that_are_not_proposed_are_a_choice_away(open_page: Open, six: Stor
     page.multiselect(key="more-digits").set_value([further.id]).run()
     assert not page.exception
     assert shown(page).count(", Vanilla") > before.count(", Vanilla")
+
+
+# --- photographs at their own size ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photographs(six: Store, tmp_path: Path) -> Store:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    autoencoder(Store(tmp_path))
+    return Store(tmp_path)
+
+
+def test_an_uploaded_photograph_goes_through_a_bottleneck_at_its_own_size(
+    open_page: Open, photographs: Store
+) -> None:
+    page = open_page(PAGE, photographs)
+    page.segmented_control(key="source").set_value("Upload").run()
+    upload(page, ("photo.png", colours()))
+    assert not page.exception and page.selectbox(key="data").value == "photographs"
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    (model,) = (run.restorer() for run in photographs.runs() if run.title == "Bottleneck")
+    assert isinstance(model, PhotoAutoencoder)
+    expected = compared(pixels, model, 4)
+    table = page.dataframe[0].value
+    assert list(table["kept as"]) == ["Photo autoencoder", "JPEG", "WebP"]
+    assert table["bytes"][0] == f"{expected[0].size:,}"
+    assert table["PSNR (dB)"][0].removesuffix(" ★") == f"{expected[0].psnr:.2f}"
+
+
+def test_photographs_open_on_an_example_and_every_size_can_be_compared(
+    open_page: Open, photographs: Store
+) -> None:
+    page = open_page(PAGE, photographs)
+    page.selectbox(key="data").set_value("photographs").run()
+    assert not page.exception and len(page.get("bidi_component")) == 1
+    page.toggle(key="every-size").set_value(True).run()
+    assert not page.exception and len(page.get("plotly_chart")) == 1
+
+
+def test_the_sentence_says_who_keeps_more() -> None:
+    def row(title: str, psnr: float, larger: bool = False) -> Row:
+        return Row(title, 100, larger, psnr, 0.5, np.zeros((1, 1, 3), np.uint8))
+
+    ours = row("ours", 30.0)
+    assert photograph.said([ours, row("JPEG", 29.0), row("WebP", 31.0)]).startswith("WebP keeps more")
+    assert photograph.said([ours, row("JPEG", 32.0), row("WebP", 31.0)]).startswith("JPEG and WebP keep more")
+    assert photograph.said([ours, row("JPEG", 32.0, larger=True)]).startswith("No other file of this size")
+
+
+def test_a_very_large_photograph_is_reduced_before_it_is_squeezed() -> None:
+    picture = intake.Picture("large", np.zeros((3000, 2000, 1), np.uint8), "PNG")
+    height, width, colours = photograph.reduced(picture).shape
+    assert height * width <= photograph.MOST_PIXELS and colours == 3
+    assert height / width == pytest.approx(1.5, rel=0.01)

@@ -98,17 +98,12 @@ def worked(models: Models, photo: Photo, wanted: str, wish: Wish, key: object) -
     st.button("Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{photo.key}")
     with work.alone():
         by, noise = models.fitting(wanted, photo.pixels)
-        tiles = photos.restored(models.restorers[by], photo.pixels, wish_for(wish, noise))
+        tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
         while True:
             try:
                 bar.progress(next(tiles), told)
             except StopIteration as end:
                 return Cleaned(end.value, by, noise)
-
-
-def wish_for(wish: Wish, noise: photos.Noise) -> Wish:
-    """With the level that was found, so that it is not looked for twice."""
-    return Wish(wish.strength, wish.texture, noise.sigma)
 
 
 def remember_the_stop(key: object) -> None:

@@ -14,10 +14,8 @@ from core import folders, intake, own
 from core.archives import Archive
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.errors import Explained
-from core.files import StoreError
-from core.jobs import Jobs
+from ui import jobs
 from ui.html import block, strip
-from ui.watch import stop
 from ui.words import as_written, data_title
 
 SHOWN = 12  # pictures of a dataset
@@ -130,37 +128,15 @@ def show(look: Look) -> None:
 
 
 def offer_download(name: str) -> None:
-    source, jobs = BY_NAME[name], Jobs()
-    fetching = [job for job in jobs.all() if job.arguments[:2] == ("fetch", name)]
-    if fetching and fetching[-1].active:
-        follow_download(fetching[-1].id)
+    source, fetching = BY_NAME[name], ["fetch", name]
+    if jobs.at_work(jobs.latest(fetching)):
         return
     st.info(
         f"{source.title} is not on this machine yet ({source.download_bytes / 2**20:.0f} MB, {source.licence}).",
         icon=":material/cloud_download:",
     )
-    if fetching and fetching[-1].state in ("failed", "died"):
-        st.warning(
-            as_written(fetching[-1].message) or "The download broke off. Try again.",
-            icon=":material/cloud_off:",
-        )
     if st.button(f"Download {source.title}", icon=":material/download:"):
-        try:
-            jobs.start(["fetch", name], f"Download of {source.title}")
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/folder_off:")
-        else:
-            st.rerun()
-
-
-@st.fragment(run_every=0.5)
-def follow_download(id: str) -> None:
-    job = Jobs().job(id)
-    if not job.active:
-        st.rerun()
-    fraction, text = job.progress()
-    st.progress(fraction, text or "Connecting…")
-    st.button("Cancel", icon=":material/close:", on_click=stop, args=[job])
+        jobs.start((fetching, f"Download of {source.title}"), lane="")
 
 
 # --- own pictures -----------------------------------------------------------------------------------------------

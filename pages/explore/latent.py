@@ -6,10 +6,8 @@ import streamlit as st
 
 from core.data import BY_NAME
 from core.files import StoreError
-from core.jobs import ANALYSIS, Jobs
 from core.store import Run
-from ui import inputs, runs
-from ui.datasets import follow_download
+from ui import inputs, jobs, runs
 from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
 from ui.words import as_written
@@ -131,28 +129,15 @@ def offer_map(run: Run, place: Ground) -> None:
     """A UMAP is made by a job; until then principal axes serve."""
     if "umap" in place.maps or place.codes.codes.shape[1] <= 2:
         return
-    try:
-        same = [job for job in Jobs().all() if job.arguments[:2] == ("map", run.id)]
-    except StoreError:
+    making = ["map", run.id]
+    if jobs.at_work(jobs.latest(making)):
         return
-    if same and same[-1].active:
-        follow_download(same[-1].id)
-        return
-    if same and same[-1].state in ("failed", "died"):
-        st.warning(
-            as_written(same[-1].message) or "The map broke off. Start it again.", icon=":material/error:"
-        )
     if st.button(
         "Make a UMAP",
         icon=":material/map:",
         help="A minute or so, in the background: neighbours in code space stay neighbours.",
     ):
-        try:
-            Jobs().start(["map", run.id], f"Map of {run.title}", lane=ANALYSIS)
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/folder_off:")
-        else:
-            st.rerun()
+        jobs.start((making, f"Map of {run.title}"))
 
 
 main()

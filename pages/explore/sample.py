@@ -7,14 +7,10 @@ from dataclasses import replace
 import streamlit as st
 
 from core import export
-from core.jobs import ANALYSIS, Jobs
-from core.store import StoreError
-from ui import inputs, runs
+from ui import inputs, jobs, runs
 from ui.components.canvas import checked_at
-from ui.datasets import follow_download
 from ui.sampling import below, remembered, views
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
-from ui.words import as_written
 
 MOST = 4
 FIRST = ("vae", "gan")  # on the canvas when nobody has chosen
@@ -114,27 +110,15 @@ def offer_decoders(painters: list[Painter]) -> None:
     missing = [painter for painter in painters if export.kept(painter.run) is None]
     if not missing or "browser" not in engines():
         return
-    try:
-        jobs = Jobs().all()
-    except StoreError:
+    exporting = {one.run.id: ["decoder", one.run.id] for one in missing}
+    if jobs.at_work(jobs.latest(*exporting.values())):
         return
-    active = [
-        job for job in jobs if job.active and job.arguments in [("decoder", one.run.id) for one in missing]
-    ]
-    if active:
-        follow_download(active[0].id)
-    elif st.button(
+    if st.button(
         "Decode in the browser",
         icon=":material/bolt:",
         help="Exports the decoders, in the background: a few seconds.",
     ):
-        try:
-            for one in missing:
-                Jobs().start(["decoder", one.run.id], f"Decoder of {one.title}", lane=ANALYSIS)
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/folder_off:")
-        else:
-            st.rerun()
+        jobs.start(*((exporting[one.run.id], f"Decoder of {one.title}") for one in missing))
 
 
 def chosen(group: runs.Group, cell: object) -> list[Painter]:

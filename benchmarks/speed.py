@@ -70,7 +70,7 @@ class Case:
 
 CASES = (
     Case("MLP VAE 784-512-16", VAEConfig(net="mlp", hidden=(512,), latent_dim=16, lr=1e-3), batches=200),
-    Case("Convolutional VAE, width 32, 32 codes", VAEConfig(lr=1e-3), batches=80),
+    Case("Convolutional VAE, width 32, 32 codes", VAEConfig(lr=1e-3, hidden=(96,)), batches=80),
 )
 
 

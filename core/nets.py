@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from core.family import Config, Shape, setting
 
 LARGEST_GRID = 7
-HIDDEN = {"conv": (96,), "mlp": (512, 256)}
+HIDDEN = {"conv": (256,), "mlp": (512, 256)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class BackboneConfig(Config):
     width: int = setting(32, "Channels of the first convolution", low=4, high=256, when={"net": ("conv",)})
     hidden: tuple[int, ...] = setting(
         (),
-        "Sizes of the fully connected layers, outermost first; empty: 96 behind convolutions, else 512,256",
+        "Sizes of the fully connected layers, outermost first; empty: 256 behind convolutions, else 512,256",
         when={"net": ("conv", "mlp")},
     )
     lr: float = setting(2e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)

@@ -1,0 +1,181 @@
+"""What the rows share: MNIST cut as the papers cut it, trainings that can be interrupted, a linear classifier on top.
+
+Settings were chosen on the last 10,000 of the 60,000 training pictures (`--choose` holds them out and reads them in the place
+of the test set). A reported row learns from all 60,000 and reads the 10,000 test pictures once.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.data import Dataset, Split, load
+from core.family import Family
+from core.files import check_file
+from core.tensors import read_tensors, write_tensors
+from core.training import Diverged, EpochEnded, Pixels, Plan, Stepped, Training, train
+
+HELD_OUT = 10_000
+SAVE_EVERY = 60.0  # seconds of training that an interruption may cost
+TELL_EVERY = 60.0
+BATCH = 500
+T = TypeVar("T", bound=Family)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which a row is made."""
+
+    seconds: float  # for each training
+    seeds: tuple[int, ...]
+    choosing: bool
+    device: torch.device
+    folder: Path  # of trainings, finished and interrupted
+
+    def mnist(self) -> Dataset:
+        """`test` is the test set, or while choosing the held-out pictures; of `validation` nothing depends."""
+        data = load("mnist")
+        whole = joined(data.train, data.validation)
+        known, held_out = cut(whole, 0, len(whole) - HELD_OUT), cut(whole, len(whole) - HELD_OUT, len(whole))
+        if self.choosing:
+            return replace(data, train=known, validation=cut(held_out, 0, 1_000), test=held_out)
+        return replace(data, train=whole, validation=cut(whole, 0, 1_000))
+
+    def learnt(self, name: str, model: T, data: Dataset, *, seed: int, batch_size: int = 128) -> T:
+        """`model` trained for `seconds`, going on where a run of the same name was interrupted; finished ones are read.
+
+        Delete the folder to train anew. Raises SystemExit where training diverges.
+        """
+        plan = Plan(
+            seconds=self.seconds,
+            batch_size=batch_size,
+            seed=seed,
+            threads=torch.get_num_threads(),
+            previews=0,
+        )
+        training = Training(model.to(self.device), plan)
+        kind = "choosing" if self.choosing else "whole"
+        file = self.folder / f"{name}-{self.seconds:g}s-{kind}-seed{seed}.safetensors"
+        with suppress(FileNotFoundError):
+            check_file(file, 2**31)
+            tensors, header = read_tensors(file)
+            training.restore(tensors, json.loads(header["counters"]))
+        if training.seconds < self.seconds:
+            self.go_on(name, training, data, file)
+        epochs = training.step * batch_size / len(data.train)
+        say(f"{name}: seed {seed}, {epochs:.0f} epochs, {training.seconds:.0f} s")
+        return training.model.eval()
+
+    def go_on(self, name: str, training: Training, data: Dataset, file: Path) -> None:
+        saved = told = time.monotonic()
+        for event in train(training, data):
+            now = time.monotonic()
+            if isinstance(event, Diverged):
+                sys.exit(f"{name} diverged at step {event.step}")
+            if isinstance(event, EpochEnded) and now - told > TELL_EVERY:
+                told = now
+                say(f"{name}: epoch {event.epoch}, {event.progress:.0%}, {dict(event.train)}")
+            if isinstance(event, Stepped) and now - saved > SAVE_EVERY:
+                saved = now
+                save(training, file)
+        save(training, file)
+
+
+def save(training: Training, file: Path) -> None:
+    tensors, counters = training.state()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(file, tensors, {"counters": json.dumps(counters)})
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------
+
+
+def joined(a: Split, b: Split) -> Split:
+    assert a.labels is not None and b.labels is not None
+    return Split(np.concatenate([a.images, b.images]), np.concatenate([a.labels, b.labels]))
+
+
+def cut(split: Split, first: int, end: int) -> Split:
+    assert split.labels is not None
+    return Split(split.images[first:end], split.labels[first:end])
+
+
+@torch.inference_mode()
+def each(split: Split, what: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
+    """`what` of all pictures of a split, in batches (B,C,H,W) -> (B,...)."""
+    pixels = Pixels(split.images, device)
+    return torch.cat([what(pixels[some]).cpu() for some in torch.arange(len(pixels)).split(BATCH)])
+
+
+def sse(model: Family, split: Split, device: torch.device) -> float:
+    """Squared error summed over a picture's pixels, in the mean over pictures."""
+    return (
+        each(split, lambda x: (model.reconstruct(x) - x).square().flatten(1).sum(1).double(), device)
+        .mean()
+        .item()
+    )
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and standard deviation, or the one value there is."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{statistics.fmean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    for row in (head, ["---"] * len(head), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+# --- a linear classifier on features ----------------------------------------------------------------------------
+
+
+PENALTIES = (1e-5, 1e-4, 1e-3)  # L2, beside the mean cross-entropy
+STEPS = 500
+
+
+def logistic_error(train: Tensor, labels: np.ndarray, test: Tensor, test_labels: np.ndarray) -> float:
+    """Test error in % of multinomial logistic regression on features (N,F), scaled by one number for all of them.
+
+    Its L2 penalty is chosen on the last sixth of the training pictures; the classifier then learns from all of them.
+    """
+    scale = train.std()
+    seen, unseen = (train / scale).numpy(), (test / scale).numpy()
+    kept = len(seen) * 5 // 6
+    known = Split(seen[:kept], labels[:kept]), Split(seen[kept:], labels[kept:])
+    by_penalty = {penalty: classifier_error(*known, penalty) for penalty in PENALTIES}
+    best = min(by_penalty, key=by_penalty.__getitem__)
+    say(f"  error by L2 on the held-out sixth: {by_penalty}")
+    return classifier_error(Split(seen, labels), Split(unseen, test_labels), best)
+
+
+def classifier_error(train: Split, test: Split, penalty: float) -> float:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of the weights decide nothing
+        fitted = LogisticRegression(C=1 / (penalty * len(train)), max_iter=STEPS).fit(
+            train.images, train.labels
+        )
+    return 100 * float(np.mean(fitted.predict(test.images) != test.labels))

@@ -93,9 +93,24 @@ def parser() -> argparse.ArgumentParser:
     one = verb(stop, "Stop a job: within two seconds, and what it has learnt is kept.")
     one.add_argument("of", metavar="JOB", help="a job, or the run that it trains")
 
-    one = verb(evaluate, "Score a run's reconstructions of its test pictures.", job=True, json=True)
+    one = verb(
+        evaluate,
+        "Measure a run on its test pictures: what it gives back, what its codes are worth, what it draws.",
+        job=True,
+        json=True,
+    )
     one.add_argument("run", metavar="RUN")
-    one.add_argument("--keep", action="store_true", help="write scores, codes and examples into the run")
+    one.add_argument("--keep", action="store_true", help="write measures, codes and examples into the run")
+    one.add_argument(
+        "--importance-samples",
+        type=int,
+        default=500,
+        metavar="K",
+        help="draws for the likelihood of a picture under a VAE, after dynamic binarisation; up to 5000, default: 500",
+    )
+    one.add_argument(
+        "--pictures", type=int, default=1_000, metavar="N", help="whose likelihood is measured; default: 1000"
+    )
     one = verb(reconstruct, "Put pictures through runs: a PNG per run and picture, and metrics.json.")
     one.add_argument("run", nargs="+", metavar="RUN")
     one.add_argument("--images", nargs="+", required=True, type=Path, metavar="FILE")

@@ -6,15 +6,16 @@
     unit u is active where Var_x(E_q[u]) > 0.01                  ibid., sec. 5.1
 
 All in nats per picture. A Bernoulli decoder gives a probability of black and white pictures only: of gray ones its terms are the
-cross-entropy that training lowers, and no likelihood to be set beside published ones.
+cross-entropy that training lowers, and no likelihood to be set beside published ones. Those are of `binarised` pictures.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from core.training import Pixels
 DRAWS = 64
 AT_A_TIME = 128  # pictures that are decoded together
 BATCH = 500
+MOST_DRAWS = 5_000  # as many as papers take
 LEAST_VARIANCE = 0.01
 KEPT_AS = "elbo"
 
@@ -140,6 +142,41 @@ def survey(model: VAE, split: Split, seed: int = 0) -> Survey:
         found.append((nll.cpu(), objectives.gaussian_kl(mu, log_var).cpu(), mu.cpu()))
     nll, kl, mu = (torch.cat(each) for each in zip(*found, strict=True))
     return Survey(nll, kl.sum(1), kl.mean(0), mu.var(0, correction=0))
+
+
+def binarised(split: Split, seed: int = 0) -> Split:
+    """Black and white pictures, each pixel white with its gray value as the probability: "dynamic binarisation".
+
+    Salakhutdinov & Murray 2008; Burda et al. 2016, sec. 5. On MNIST the same VAE comes out about 2 nats better than on the
+    fixed binarisation of Larochelle & Murray 2011.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(255, split.images.shape, generator=rng, dtype=torch.uint8).numpy()
+    return replace(split, images=(drawn < split.images).astype(np.uint8) * 255)
+
+
+@torch.inference_mode()
+def importance_nll(
+    model: VAE, split: Split, draws: int, seed: int = 0, tell: Callable[[float], None] = lambda _: None
+) -> Tensor:
+    """-L_k of each picture, k = `draws`: (N,) float64 nats, in the mean an upper bound on -log p(x) that falls with k.
+
+    Draws are added up block by block, so memory grows neither with them nor with the pictures. `tell` hears how far it is.
+    """
+    device = next(model.parameters()).device
+    pixels, rng = Pixels(split.images, device), torch.Generator(device).manual_seed(seed)
+    together = max(1, BATCH // draws)
+    found: list[Tensor] = []
+    for some in torch.arange(len(pixels)).split(together):
+        tell(some[0].item() / len(pixels))
+        x = pixels[some]
+        mu, log_var = model.posterior(x)
+        total = torch.full((len(x),), -math.inf, dtype=torch.double)
+        for first in range(0, draws, BATCH):
+            log_weights = model.log_weights(x, mu, log_var, min(BATCH, draws - first), rng)
+            total = total.logaddexp(log_weights.cpu().double().logsumexp(0))
+        found.append(math.log(draws) - total)
+    return torch.cat(found)
 
 
 def keep(run: Run, found: Survey) -> None:

@@ -49,6 +49,7 @@ class Glance:
     title: str  # of the dataset
     shape: tuple[int, int, int]
     test: dict[str, float]
+    report: Mapping[str, dict[str, float]]  # by section, as `core.report` keeps it
     plan: Mapping[str, Any]
     created: str
 
@@ -153,10 +154,18 @@ def glance_at(folder: Path, record: dict[str, Any]) -> Glance:
         all(isinstance(text, str) for text in texts) and channels in (1, 3) and max(height, width) <= LARGEST
     ):
         raise ValueError
-    test = record["metrics"].get("test", {})
-    numbers = {name: value for name, value in test.items() if type(value) in (int, float)}
-    plan = dict(record.get("plan", {}))
-    return Glance(folder, *texts, (channels, height, width), numbers, plan, str(record.get("created", "")))
+    metrics = record["metrics"]
+    report = {
+        name: numbers(section) for name, section in metrics.get("report", {}).items() if name != "weights"
+    }
+    plan, made = dict(record.get("plan", {})), str(record.get("created", ""))
+    return Glance(
+        folder, *texts, (channels, height, width), numbers(metrics.get("test", {})), report, plan, made
+    )
+
+
+def numbers(section: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in section.items() if type(value) in (int, float)}
 
 
 def comparable(runs: Iterable[T], told: Callable[[T], tuple[str, Mapping[str, Any], str]]) -> dict[str, T]:

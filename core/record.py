@@ -76,7 +76,7 @@ class Record:
             )
         check_kinds(values, KINDS)
         check_kinds(values["dataset"], DATASET_KINDS)
-        check_kinds(values["metrics"], {"test": dict})
+        check_kinds(values["metrics"], {"test": dict, "report": dict})
         shape, names = values["shape"], values["dataset"].get("class_names", [])
         if len(shape) != 3 or not all(type(side) is int for side in shape):
             raise ValueError("its shape is not three whole numbers")

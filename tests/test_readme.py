@@ -41,13 +41,14 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("photo.jpg").write_bytes(png(examples.pictures((1, 28, 28))[3][0]))
     instead = {
         "RUN": stopped().id,
-        "JOB": Jobs().create(["train"], "about to begin").id,
         "60": "1",
         "20": "1",
     }
     denoiser(Store())
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
+        if "JOB" in command:  # only now: a job that does not begin within seconds has died
+            instead["JOB"] = Jobs().create(["train"], "about to begin").id
         assert main([instead.get(word, word) for word in command]) == 0, command
     assert {"photo.jpg", "rebuilt", "grid.png", "codes.npz"} <= {path.name for path in tmp_path.iterdir()}
 

@@ -124,7 +124,7 @@ def show(run: glance.Glance, card: glance.Card, shown: Shown) -> None:
             '<div class="label">Pictures, and what comes back</div>',
             pair(shown.tiles, tiles, card.title),
         ]
-        parts += [f"<small>{scores(run)}</small>"]
+        parts += [f"<small>{scores(run, card)}</small>"]
     if samples is not None:
         names = [f"new picture {i + 1} by {card.title}" for i in range(2 * SHOWN)]
         parts += [
@@ -154,8 +154,17 @@ def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray | None:
             return None
 
 
-def scores(run: glance.Glance) -> str:
-    test = run.test
-    if not {"n", "psnr", "ssim", "sse"} <= set(test):
-        return ""
-    return f"PSNR {test['psnr']:.1f} dB · SSIM {test['ssim']:.3f} · SSE {test['sse']:.2f}"
+def scores(run: glance.Glance, card: glance.Card) -> str:
+    """What can be said of its test pictures, in one line."""
+    test, report = run.test, run.report
+    parts = []
+    if {"n", "psnr", "ssim", "sse"} <= set(test):
+        parts += [f"PSNR {test['psnr']:.1f} dB", f"SSIM {test['ssim']:.3f}", f"SSE {test['sse']:.2f}"]
+    if "nll" in report.get("vae", {}):
+        parts.append(f"NLL {report['vae']['nll']:.1f} nats")
+    if "probe_error" in report.get("codes", {}):
+        parts.append(f"probe {report['codes']['probe_error']:.1%} wrong")
+    drawn = report.get("gaussian" if "prior" in card.sampling else "mixture", {})
+    if "sure" in drawn:
+        parts.append(f"{drawn['sure']:.0%} of new pictures sure")
+    return " · ".join(parts)

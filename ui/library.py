@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import report
 from core.comparison import LARGEST, MEASURES, differences, score
 from core.families import family
 from core.pictures import sheet
@@ -39,6 +40,8 @@ COLUMNS = {
     "psnr": st.column_config.NumberColumn("PSNR (dB) ↑", format="%.2f", help="Test pictures; higher is better"),
     "ssim": st.column_config.NumberColumn("SSIM ↑", format="%.4f", help="Test pictures; higher is better"),
     "sse": st.column_config.NumberColumn("SSE ↓", format="%.2f", help="Test pictures; lower is better"),
+    "probe": st.column_config.NumberColumn("Probe error (%) ↓", format="%.2f", help="Of a linear probe on codes; once examined"),
+    "frechet": st.column_config.NumberColumn("New pictures ↓", format="%.2f", help="Classifier-Fréchet distance; once examined"),
     "made": st.column_config.DatetimeColumn("Made", format="D MMM YYYY"),
 }  # fmt: skip
 STYLE = """<style>
@@ -114,7 +117,11 @@ def table(runs: Sequence[Run], group: Group) -> pd.DataFrame:
 
 def row(run: Run, title: str) -> dict[str, Any]:
     scores = {measure.key: score(run.record, measure.key) for measure in MEASURES}
-    epochs = history(run)
+    epochs, examined = (
+        history(run),
+        _examined(run, (str(run.folder), written(run.folder / "run.json"), written(run.weights_file))),
+    )
+    probe = examined.get("codes", {}).get("probe_error")
     return {
         "pictures": thumbnail(run),
         "run": title,
@@ -122,6 +129,8 @@ def row(run: Run, title: str) -> dict[str, Any]:
         "status": run.status,
         "seed": run.record.training_plan().seed,
         "epochs": epochs[-1]["epoch"] if epochs else 0,
+        "probe": 100 * probe if probe is not None else None,
+        "frechet": examined.get(report.own_samples(family(run.record.family)), {}).get("frechet"),
         "made": run.record.created,
         **{name: value for name, value in scores.items() if name in COLUMNS},
     }
@@ -165,6 +174,11 @@ def _history(_run: Run, version: tuple[object, ...]) -> list[dict[str, Any]]:
         }
         for one in thinned(_run.metrics())
     ]
+
+
+@st.cache_data(show_spinner=False, max_entries=500)
+def _examined(_run: Run, version: tuple[object, ...]) -> report.Report:
+    return report.kept(_run) or {}
 
 
 def finite(value: float | None) -> float | None:

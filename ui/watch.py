@@ -19,7 +19,7 @@ from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
 from core.training import showcase
-from ui import shell
+from ui import doctor, shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
 from ui.runs import data_of, has_codes
@@ -142,6 +142,8 @@ def live(id: str, was_active: bool) -> None:
         return
     if one.run.record.metrics.get("test"):
         scores(one.run)
+    if not one.active:
+        doctor.show(one.run)
     pictures(one.run)
     st.plotly_chart(curves(one.run), key=f"curves-{one.run.id}", config={"displaylogo": False})
 

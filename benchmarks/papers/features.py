@@ -51,9 +51,9 @@ def sparse(terms: Terms) -> Iterator[str]:
     }
     errors: dict[str, list[float]] = {title: [] for title in kept}
     dead = []
-    config = SparseConfig(net="tied", latent_dim=UNITS, k=ACTIVE, lr=1e-3)
+    config = SparseConfig(net="tied", latent_dim=UNITS, k=ACTIVE, lr=2e-3)
     for seed in terms.seeds:
-        model = terms.learnt("topk", Sparse(config, data.shape), data, seed=seed)
+        model = terms.learnt("topk", Sparse(config, data.shape), data, seed=seed, batch_size=512)
         before = each(data.train, model.encoder, terms.device), each(data.test, model.encoder, terms.device)
         for title, units in kept.items():
             errors[title].append(read(*(model.sparsify(a, units) for a in before), data))

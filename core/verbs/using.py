@@ -4,32 +4,67 @@ from __future__ import annotations
 
 import argparse
 import io
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.verbs.console import BadInput, json_line, read_file, save, save_picture, say, terms
+from core.verbs.console import BadInput, json_line, read_file, save, save_picture, say, terms, typed
 
 if TYPE_CHECKING:
     from core.data import Dataset
     from core.family import Autoencoder
     from core.store import Run
 
+MOST_IN_A_ROW = 12  # numbers of a list on the terminal
+
 
 def evaluate(options: argparse.Namespace) -> None:
-    from core import evaluation
+    """Every measure of a run's test pictures, by section."""
+    from core import elbo, evaluation, report
     from core.jobs import ANALYSIS
     from core.store import Store
 
+    if not 1 <= options.importance_samples <= elbo.MOST_DRAWS:
+        raise BadInput(
+            f"--importance-samples lies between 1 and {elbo.MOST_DRAWS}, not {options.importance_samples}"
+        )
+    if options.pictures < 1:
+        raise BadInput(f"--pictures is at least 1, not {options.pictures}")
+    store, told = Store(options.store), ""
+
+    def tell(fraction: float, text: str) -> None:
+        nonlocal told
+        options.work.progress(fraction, text)
+        if text != told:
+            say(f"{fraction:.0%}  {text}")
+        told = text
+
     with options.work.lane(ANALYSIS):
-        run = Store(options.store).run(options.run)
+        run = store.run(options.run)
         model, data = ready(run), fitting(run)
+        if options.keep and not run.weights_file.exists():
+            raise BadInput(f"{run.id} has no final weights to keep scores of: resume it, or leave out --keep")
+        chosen = dict(importance_samples=options.importance_samples, pictures=options.pictures)
+        with typed():
+            found = report.examine(model, data, store.root, **chosen, tell=tell)
         if options.keep:
             evaluation.summarise(run, model, data)
-            numbers = run.record.metrics["test"]
-        else:
-            numbers = evaluation.evaluate(model, data.test)
-    print(json_line(numbers) if options.json else terms(numbers))
+            report.keep(run, found)
+    print(json_line(found) if options.json else "\n\n".join(block(*one) for one in found.items()))
+
+
+def block(title: str, numbers: Mapping[str, float | list[float]]) -> str:
+    """A section with a line for each number."""
+    width = max(len(name) for name in numbers)
+    return "\n".join([title, *(f"  {name:{width}}  {in_words(value)}" for name, value in numbers.items())])
+
+
+def in_words(value: float | list[float]) -> str:
+    if isinstance(value, list):
+        more = f" … ({len(value)}, all of them with --json)" if len(value) > MOST_IN_A_ROW else ""
+        return " ".join(map(in_words, value[:MOST_IN_A_ROW])) + more
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def reconstruct(options: argparse.Namespace) -> None:
@@ -148,7 +183,6 @@ def robustness(options: argparse.Namespace) -> None:
     from core.robustness import Protocol
     from core.store import Store
     from core.training import spare_cores
-    from core.verbs.console import typed
 
     store = Store(options.store)
     with options.work.lane(ANALYSIS):

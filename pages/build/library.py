@@ -16,7 +16,7 @@ from core.families import family
 from core.files import StoreError
 from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
-from ui import comparison, library, shell
+from ui import comparison, doctor, library, report, shell
 from ui.datasets import MOST_MEGABYTES
 from ui.runs import Group, groups, has_codes
 from ui.words import as_written
@@ -201,6 +201,8 @@ def one_run(store: Store, chosen: list[Run], group: Group) -> None:
                 return
             run = next(one for one in chosen if one.id == id)
         manage(store, run, group)
+        doctor.show(run)
+        report.show(run)
 
 
 def manage(store: Store, run: Run, group: Group) -> None:

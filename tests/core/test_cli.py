@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import evaluation
+from core import evaluation, report
 from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES
 from core.jobs import Jobs, Stop
 from core.store import Run, Store
+from core.tensors import read_tensors, write_tensors
 from tests.core.killed import MOMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -144,24 +145,69 @@ def test_the_store_may_be_named_before_the_verb_after_it_or_around_it(
 # --- using runs -------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_evaluated_on_its_test_pictures(run: Terminal, made: Run, root: Path) -> None:
-    numbers = run.json("evaluate", made.id)
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what the model draws, for which a classifier would have to be trained."""
+    monkeypatch.setattr(report, "generation", lambda *_: {})
+
+
+def test_a_run_is_evaluated_on_its_test_pictures(
+    run: Terminal, made: Run, root: Path, unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run.json("evaluate", made.id)
+    assert set(found) == {"reconstruction", "codes", "contraction"}
+    numbers = found["reconstruction"]
     assert (
         numbers["n"] == 300
         and 0 < numbers["mse"] < 0.2
         and numbers["sse"] == pytest.approx(64 * numbers["mse"])
     )
     assert 5 < numbers["psnr"] < 30 and 0 < numbers["ssim"] < 1
-    assert numbers == pytest.approx(made.record.metrics["test"])
-    assert f"mse {numbers['mse']:.4g}" in run("evaluate", made.id)
+    test = made.record.metrics["test"]
+    assert {name: numbers[name] for name in test} == pytest.approx(test)
+    assert main(["evaluate", made.id]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("reconstruction\n  n            300\n  mse          ") and "\n\ncodes\n" in out
+    assert f"{numbers['mse']:.4g}" in out and "Reading codes" in err
+    assert report.kept(Run.open(made.folder)) is None
+
+
+def test_what_was_measured_is_kept_where_one_asks_for_it(run: Terminal, own: Run, unjudged: None) -> None:
+    found = run.json("evaluate", own.id, "--keep")
+    again = Run.open(own.folder)
+    assert report.kept(again) == found and again.codes() is not None
+    assert {name: found["reconstruction"][name] for name in again.record.metrics["test"]} == (
+        again.record.metrics["test"]
+    )
+    tensors, _ = read_tensors(own.weights_file)
+    write_tensors(own.checkpoint_file, {f"model.{name}": one for name, one in tensors.items()}, {})
+    own.weights_file.unlink()
+    assert "has no final weights to keep scores of" in run.refused("evaluate", own.id, "--keep")
+
+
+def test_importance_samples_and_pictures_are_chosen(
+    run: Terminal, made: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(report, "examine", lambda *_, tell, **options: asked.append(options) or {})
+    run("evaluate", made.id, "--importance-samples", 5_000, "--pictures", 7)
+    run("evaluate", made.id)
+    assert asked == [
+        {"importance_samples": 5_000, "pictures": 7},
+        {"importance_samples": report.DRAWS, "pictures": report.PICTURES},
+    ]
 
 
 def test_an_infinite_number_is_a_text_in_json(
     run: Terminal, made: Run, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "evaluate", lambda *_: {"psnr": float("inf"), "mse": 0.0})
-    assert run.json("evaluate", made.id) == {"psnr": "inf", "mse": 0.0}
-    assert run("evaluate", made.id) == "psnr inf  mse 0\n"
+    found = {"reconstruction": {"psnr": float("inf"), "n": 10_000}, "vae": {"kl_by_number": [0.5] * 13}}
+    monkeypatch.setattr(report, "examine", lambda *_, **__: found)
+    assert run.json("evaluate", made.id) == found | {"reconstruction": {"psnr": "inf", "n": 10_000}}
+    shown = "0.5 " * 12 + "… (13, all of them with --json)"
+    assert run("evaluate", made.id) == (
+        f"reconstruction\n  psnr  inf\n  n     10,000\n\nvae\n  kl_by_number  {shown}\n"
+    )
 
 
 def test_pictures_go_through_several_runs_into_a_folder(run: Terminal, own: Run, tmp_path: Path) -> None:
@@ -247,6 +293,8 @@ def test_codes_are_those_of_the_split_in_its_order(
         ("show ../{id}", "There is no run '../{id}'"),
         ("show {root}/{id}", "There is no run"),
         ("evaluate ..", "There is no run '..'"),
+        ("evaluate {id} --importance-samples 5001", "lies between 1 and 5000, not 5001"),
+        ("evaluate {id} --pictures 0", "--pictures is at least 1, not 0"),
         ("codes {id} --dataset photos --out x.npz", "sees pictures of (1, 8, 8), photos has (3, 32, 32)"),
         ("codes {id} --split dev --out x.npz", "invalid choice: 'dev'"),
         ("codes {id} --out {root}", "cannot be written: Is a directory"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -146,6 +147,85 @@ def test_a_survey_has_the_parts_of_every_picture() -> None:
         expected.reconstruction.mean().item(), rel=0.02
     )
     torch.testing.assert_close(found.negative_elbo, found.reconstruction + found.kl)
+
+
+class Linear:
+    """z ~ N(0, I), x ~ N(Wz, s^2 I): what a VAE of which log p(x) is known, and whose q is too wide, says of pictures."""
+
+    def __init__(self, width: float) -> None:
+        self.weight = torch.randn(64, 2, generator=seeded(), dtype=torch.double) / 4
+        self.model, variance, log_sigma = built(likelihood="gaussian"), 0.5**2, torch.tensor(math.log(0.5))
+        inverse = torch.linalg.inv(self.weight.T @ self.weight + variance * torch.eye(2))
+        log_var = (variance * inverse).diagonal().log() + 2 * math.log(width)
+
+        def posterior(x: Tensor) -> tuple[Tensor, Tensor]:
+            mu = (x.flatten(1).double() @ self.weight @ inverse).float()
+            return mu, log_var.float().expand_as(mu)
+
+        def nll(z: Tensor, x: Tensor) -> Tensor:
+            return objectives.gaussian_nll(z.double() @ self.weight.T, x.flatten(1).double(), log_sigma)
+
+        self.model.posterior, self.model.nll = posterior, nll
+        covariance = self.weight @ self.weight.T + variance * torch.eye(64)
+        self.exact = torch.distributions.MultivariateNormal(torch.zeros(64).double(), covariance)
+
+    def nll(self, pictures: Split) -> Tensor:
+        return -self.exact.log_prob(as_floats(pictures.images).flatten(1).double())
+
+
+@pytest.mark.parametrize("draws", [50, 700])  # in one block, and in two
+def test_the_likelihood_of_a_linear_vae_is_its_closed_form(draws: int) -> None:
+    linear, pictures = Linear(width=1.5), split(60)
+    found, exact = elbo.importance_nll(linear.model, pictures, draws), linear.nll(pictures)
+    assert found.shape == (60,) and found.dtype == torch.double
+    off = found - exact
+    assert off.mean().item() == pytest.approx(0, abs=4 * off.std().item() / math.sqrt(60) + 1 / draws)
+    assert off.abs().max() < 8 / math.sqrt(draws)
+
+
+def test_more_draws_lower_the_bound_to_the_likelihood() -> None:
+    linear, pictures = Linear(width=2), split(200)
+    exact = linear.nll(pictures).mean()
+    above = [
+        (elbo.importance_nll(linear.model, pictures, k).mean() - exact).item() for k in (1, 4, 16, 64, 512)
+    ]
+    assert above == sorted(above, reverse=True)
+    assert above[0] > 1 and above[-1] == pytest.approx(0, abs=0.02)
+
+
+def test_one_draw_is_the_elbo() -> None:
+    model, pictures = built(), split(400)
+    each = elbo.importance_nll(model, pictures, 1)
+    survey = elbo.survey(model, pictures, seed=1).negative_elbo
+    assert each.mean().item() == pytest.approx(
+        survey.mean().item(), abs=4 * each.std().item() / math.sqrt(200)
+    )
+
+
+def test_the_likelihood_of_a_binarised_picture_is_that_of_numeric_integration() -> None:
+    model, pictures = built(), elbo.binarised(split(2))
+    found = elbo.importance_nll(model, pictures, 4_000)
+    for x, nll in zip(as_floats(pictures.images), found.tolist(), strict=True):
+        assert nll == pytest.approx(-TwoNumbers(model, x[None]).evidence(), abs=0.05)
+
+
+def test_the_likelihood_tells_how_far_it_is_and_repeats() -> None:
+    model, pictures, told = built(), split(7), []
+    found = elbo.importance_nll(model, pictures, elbo.BATCH, 3, told.append)
+    assert told == [place / 7 for place in range(7)]
+    assert torch.equal(found, elbo.importance_nll(model, pictures, elbo.BATCH, 3))
+    assert not torch.equal(found, elbo.importance_nll(model, pictures, elbo.BATCH, 4))
+
+
+def test_binarised_pixels_are_white_as_often_as_they_are_light() -> None:
+    grays = np.repeat(np.array([0, 1, 64, 254, 255], np.uint8), 20_000).reshape(100, 1, 10, 100)
+    found = elbo.binarised(Split(grays, None))
+    assert set(np.unique(found.images)) == {0, 255} and found.images.dtype == np.uint8
+    for gray in (0, 1, 64, 254, 255):
+        share, expected = (found.images[grays == gray] == 255).mean(), gray / 255
+        assert share == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 20_000))
+    assert np.array_equal(found.images, elbo.binarised(Split(grays, None)).images)
+    assert not np.array_equal(found.images, elbo.binarised(Split(grays, None), 1).images)
 
 
 @torch.no_grad()

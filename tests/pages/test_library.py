@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from core import transfer
 from core.data import load
 from core.families import FAMILIES, VAE
+from core.jobs import Jobs
 from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
@@ -316,6 +317,89 @@ def test_runs_of_one_name_have_columns_of_their_own(open_page: Open, store: Stor
 
 
 # --- in and out -------------------------------------------------------------------------------------------------
+
+
+# --- scores and the doctor --------------------------------------------------------------------------------------
+
+
+SCORES: dict[str, dict[str, Any]] = {
+    "reconstruction": {"n": 300, "sse": 0.64, "psnr": 20.0, "ssim": 0.9, "ssim_n": 300, "pca_numbers": 32, "pca_sse": 0.5},
+    "codes": {"n": 1_000, "probe_error": 0.05, "knn_accuracy": 0.96, "trustworthiness": 0.99, "trustworthiness_n": 300},
+    "vae": {
+        "nll": 20.25, "nll_error": 0.5, "nll_n": 300, "importance_samples": 500, "binarised": 1,
+        "kl": 0.1, "active": 0, "numbers": 32,
+    },
+    "judge": {"accuracy": 0.98, "floor": 0.4, "n": 300},
+    "gaussian": {"frechet": 7.5, "precision": 0.5, "recall": 0.4, "sure": 0.9, "diversity": 0.9, "classes": [0.5, 0.5]},
+    "mixture": {"frechet": 2.5, "precision": 0.5, "recall": 0.4, "sure": 0.9, "diversity": 0.9, "classes": [0.5, 0.5]},
+}  # fmt: skip
+
+
+def examined(run: Run, scores: Any) -> None:
+    metrics = dict(run.record.metrics) | {"report": {"weights": run.weights_hash(), **scores}}
+    edit(run, metrics=metrics)
+
+
+def test_what_was_measured_of_a_run_is_shown_and_can_be_taken_away(open_page: Open, store: Store) -> None:
+    run = run_of(store, "vae")
+    examined(run, SCORES)
+    page = open_page(PAGE, store, run=run.id)
+    assert not page.exception
+    for words in (
+        "20.25 ± 0.50",
+        "k = 500, 300 pictures",
+        "PCA with 32 numbers: 0.50",
+        "from the prior",
+        "7.50",
+        "right on 98.00%",
+    ):
+        assert words in shown(page)
+    assert "Examine" not in [button.label for button in page.button]
+    assert [button.label for button in page.get("download_button")] == ["Table", "Export", "Scores"]
+    row = page.dataframe[0].value.set_index("run").loc["Variational"]
+    assert row["probe"] == pytest.approx(5) and row["frechet"] == pytest.approx(7.5)
+
+
+def test_the_doctor_names_an_illness_with_evidence_and_advice(open_page: Open, store: Store) -> None:
+    run = run_of(store, "vae")
+    examined(run, SCORES)
+    page = open_page(PAGE, store, run=run.id)
+    assert "The code is hardly used" in said(page) and "0 of 32" in said(page) and "warmup" in said(page)
+
+
+def test_what_was_not_examined_is_offered_and_becomes_a_job(
+    open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr(Jobs, "start", lambda self, words, title, **more: started.append((words, more)))
+    run = run_of(store, "gan")
+    page = click(open_page(PAGE, store, run=run.id), "Examine")
+    assert not page.exception
+    assert started == [(["evaluate", run.id, "--keep"], {"lane": "analysis"})]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {"reconstruction": []},
+        {"codes": {"probe_error": "<b>", "knn_accuracy": 10**400, "n": None}},
+        {"judge": {"accuracy": 1, "floor": 0, "n": 1}, "gaussian": {"frechet": [], "classes": 3}},
+        {"vae": {"nll": 1.0}, "sparse": {"dead": 2.0}, "denoising": {"amounts": [1.0], "gain": 1.0}},
+        {"<b>": {"x": 1}},
+    ],
+)
+def test_scores_that_cannot_be_are_left_out(open_page: Open, store: Store, scores: dict) -> None:
+    run = run_of(store, "vae")
+    examined(run, scores)
+    page = open_page(PAGE, store, run=run.id)
+    assert not page.exception and "<b>" not in shown(page)
+
+
+def test_scores_of_other_weights_are_not_shown(open_page: Open, store: Store) -> None:
+    run = run_of(store, "vae")
+    examined(run, SCORES | {"weights": "0" * 16})
+    page = open_page(PAGE, store, run=run.id)
+    assert "20.25" not in shown(page) and "Examine" in [button.label for button in page.button]
 
 
 def test_a_zip_comes_in_once_and_is_shown(open_page: Open, six: Store, tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""What the doctor says of a run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import doctor
+from core.store import Run
+from ui.words import as_written
+
+
+def show(run: Run) -> None:
+    """Every finding, from the history alone where the run was not examined; nothing while it is at work."""
+    patient = doctor.patient(run)
+    if patient.status in ("created", "running"):
+        return
+    found = doctor.diagnose(patient)
+    for one in found:
+        st.warning(
+            f"**{as_written(one.title)}.** {as_written(one.evidence)}  \n{as_written(one.advice)}",
+            icon=":material/stethoscope:",
+        )
+    if not found:
+        looked = "its scores and its history" if patient.report else "its history alone"
+        st.caption(f":material/stethoscope: Nothing is wrong with this run that shows in {looked}.")

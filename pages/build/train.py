@@ -91,7 +91,7 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
     cells = st.columns([4, 1.2, 1.2, 1.2, 2], vertical_alignment="bottom", gap="small")
     chosen = cells[0].segmented_control(
         "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, key="budget", bind="query-params",
-        help="Quick is for a first look, balanced what the models in the box had, best four times that.",
+        help="Quick is for a first look, balanced for a good model, best four times that.",
     )  # fmt: skip
     if chosen == "minutes":
         minutes = cells[1].number_input(

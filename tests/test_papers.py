@@ -1,0 +1,97 @@
+"""What the rows of published tables rest on: the cut of the data, trainings that survive, and the linear classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.papers import protocol
+from benchmarks.papers.protocol import Terms, logistic_error, spread
+from benchmarks.papers.reconstruction import Linear
+from core.data import Dataset
+from core.evaluation import PCA
+from core.families.vanilla import VanillaConfig
+from core.training import Event, Plan, Training, train
+from tests import toy
+
+
+@pytest.fixture
+def terms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terms:
+    data = toy.dataset((1, 8, 8), train=300, held_out=60)
+    monkeypatch.setattr(protocol, "load", lambda name: data)
+    monkeypatch.setattr(protocol, "HELD_OUT", 60)
+    return Terms(1.0, (0,), False, torch.device("cpu"), tmp_path)
+
+
+def names(data: Dataset, split: str) -> set[bytes]:
+    return {image.tobytes() for image in data.split(split).images}
+
+
+def test_a_reported_row_learns_from_all_and_choosing_leaves_the_test_set_alone(terms: Terms) -> None:
+    reported, choosing = terms.mnist(), replace(terms, choosing=True).mnist()
+    assert (len(reported.train), len(reported.test)) == (360, 60)
+    assert (len(choosing.train), len(choosing.test)) == (300, 60)
+    assert not names(reported, "train") & names(reported, "test")
+    assert not names(choosing, "train") & names(choosing, "test")
+    assert not names(reported, "test") & (names(choosing, "train") | names(choosing, "test"))
+
+
+def linear() -> Linear:
+    return Linear(VanillaConfig(latent_dim=4, error="squared error", lr=1e-2), (1, 8, 8))
+
+
+def test_an_interrupted_training_goes_on_and_a_finished_one_is_read(
+    terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*arguments: object) -> Iterator[Event]:
+        yield from islice(train(*arguments), 4)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    steps: list[int] = []
+
+    def counted(of: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
+        def run(training: object, *rest: object) -> Iterator[Event]:
+            steps.append(training.step)  # type: ignore[attr-defined]
+            return of(training, *rest)
+
+        return run
+
+    data = terms.mnist()
+    monkeypatch.setattr(protocol, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(protocol, "train", counted(cut_short))
+    with pytest.raises(KeyboardInterrupt):
+        terms.learnt("linear", linear(), data, seed=0)
+    monkeypatch.setattr(protocol, "train", counted(train))
+    found = terms.learnt("linear", linear(), data, seed=0)
+    again = terms.learnt("linear", linear(), data, seed=0)
+    assert len(steps) == 2 and steps[0] == 0 < steps[1]
+    for one, other in zip(found.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_linear_autoencoder_comes_to_what_pca_keeps() -> None:
+    data = toy.dataset((1, 8, 8), train=300, held_out=60)
+    training = Training(linear(), Plan(epochs=600, batch_size=60, previews=0, threads=1))
+    for _ in train(training, data):
+        pass
+    found = protocol.sse(training.model, data.train, torch.device("cpu"))
+    assert found == pytest.approx(PCA(data, 4).sse(data.train), rel=0.02)
+
+
+def test_a_linear_classifier_reads_what_lies_in_features_and_nothing_from_noise() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(3, size=600)
+    told = torch.tensor(np.eye(3)[labels] + draw.normal(0, 0.1, (600, 3)), dtype=torch.float32)
+    silent = torch.tensor(draw.normal(size=(600, 3)), dtype=torch.float32)
+    assert logistic_error(told[:500], labels[:500], told[500:], labels[500:]) == 0
+    assert 50 < logistic_error(silent[:500], labels[:500], silent[500:], labels[500:]) < 80
+
+
+def test_one_value_has_no_spread() -> None:
+    assert spread([1.234]) == "1.23" and spread([1.0, 2.0, 3.0], 1) == "2.0 ± 1.0"

@@ -151,7 +151,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 PENALTIES = (1e-4, 1e-3, 1e-2)  # L2, beside the mean cross-entropy
-STEPS = 500
+STEPS = 200
 
 
 def logistic_error(train: Tensor, labels: np.ndarray, test: Tensor, test_labels: np.ndarray) -> float:

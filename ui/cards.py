@@ -124,12 +124,13 @@ def show(run: glance.Glance, card: glance.Card, shown: Shown) -> None:
             '<div class="label">Pictures, and what comes back</div>',
             pair(shown.tiles, tiles, card.title),
         ]
-        parts += [f"<small>{scores(run, card)}</small>"]
+        parts += [f"<small>{scores(run)}</small>"]
     if samples is not None:
         names = [f"new picture {i + 1} by {card.title}" for i in range(2 * SHOWN)]
         parts += [
             f'<div class="label">New pictures, {escape(card.sampling)}</div>',
             strip(samples[: 2 * SHOWN], names, SHOWN),
+            f"<small>{clarity(run, card)}</small>",
         ]
     st.html(block(*parts))
 
@@ -154,8 +155,8 @@ def rebuilt_by(run: glance.Glance, shown: Shown) -> np.ndarray | None:
             return None
 
 
-def scores(run: glance.Glance, card: glance.Card) -> str:
-    """What can be said of its test pictures, in one line."""
+def scores(run: glance.Glance) -> str:
+    """What can be said of its test pictures and their codes, in one line."""
     test, report = run.test, run.report
     parts = []
     if {"n", "psnr", "ssim", "sse"} <= set(test):
@@ -163,8 +164,13 @@ def scores(run: glance.Glance, card: glance.Card) -> str:
     if "nll" in report.get("vae", {}):
         parts.append(f"NLL {report['vae']['nll']:.1f} nats")
     if "probe_error" in report.get("codes", {}):
-        parts.append(f"probe {report['codes']['probe_error']:.1%} wrong")
-    drawn = report.get("gaussian" if "prior" in card.sampling else "mixture", {})
-    if "sure" in drawn:
-        parts.append(f"{drawn['sure']:.0%} of new pictures sure")
+        parts.append(f"probe error {report['codes']['probe_error']:.1%}")
     return " · ".join(parts)
+
+
+def clarity(run: glance.Glance, card: glance.Card) -> str:
+    """What a classifier says of its new pictures."""
+    drawn = run.report.get("gaussian" if "prior" in card.sampling else "mixture", {})
+    if "sure" not in drawn or "frechet" not in drawn:
+        return ""
+    return f"A classifier is sure of {drawn['sure']:.0%} of them · classifier-Fréchet {drawn['frechet']:.2f}"

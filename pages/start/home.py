@@ -45,8 +45,10 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
     if counts:
         st.caption(
             "PSNR, SSIM and SSE (squared error summed over a picture) are means over "
-            f"{max(counts):,} test pictures that no model has seen. One training run each: the numbers speak of "
-            "these runs, not of the families. The GAN was never asked to rebuild: an encoder beside it guesses the code."
+            f"{max(counts):,} test pictures that no model has seen. NLL: negative log-likelihood of black and white ones. "
+            "Probe: a linear classifier on codes. Sure: by 90 % or more. Real pictures have a classifier-Fréchet near 0. "
+            "One training run each: the numbers speak of these runs, not of the families. "
+            "The GAN was never asked to rebuild: an encoder beside it guesses the code."
         )
 
 

@@ -56,7 +56,7 @@ def all_six(dataset: str, suffix: str = "", **terms: Any) -> list[Shipped]:
 
 def best(dataset: str, seconds: float) -> list[Shipped]:
     """The six after the same time on the same core. A likelihood can be quoted of black and white pictures only."""
-    six = all_six(dataset, seconds=seconds, batch_size=128, settings={"lr": 3e-3})
+    six = all_six(dataset, seconds=seconds, batch_size=128, settings={"lr": 3e-3, "hidden": ()})
     return [
         replace(one, settings={**one.settings, "binarise": True}) if one.family == "vae" else one
         for one in six

@@ -35,6 +35,11 @@ CRITIC_STEPS = 5  # for each of the generator's, WGAN-GP's n_critic
 
 @dataclass(frozen=True, kw_only=True)
 class GANConfig(nets.BackboneConfig):
+    hidden: tuple[int, ...] = setting(
+        (96,),
+        "Sizes of the fully connected layers, outermost first; there are three nets, so fewer than elsewhere",
+        when={"net": ("conv", "mlp")},
+    )
     lr: float = setting(3e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
     game: str = setting(
         "non-saturating", "What critic and generator play", choices=("non-saturating", "wgan-gp")

@@ -80,7 +80,7 @@ def test_a_training_survives_page_tab_and_server(
     second = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{second.url}/train?{address}")
     moves(page)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE)
     (run,) = Store(tmp_path).runs()
     assert run.status == "stopped" and run.has_weights
@@ -89,7 +89,7 @@ def test_a_training_survives_page_tab_and_server(
     page.get_by_role("button", name="Resume").click()
     moves(page)
     assert epoch(page) > done
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE)
 
     visit(page, f"{second.url}/reconstruct")
@@ -127,7 +127,7 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
     expect(page.get_by_text("Waiting for Denoising on Digits 8×8 to end, 1 ahead.")).to_be_visible(
         timeout=PATIENCE
     )
-    tab.get_by_role("button", name="Stop").last.click()
+    tab.get_by_test_id("stMain").get_by_role("button", name="Stop").last.click()
     expect(tab.get_by_role("button", name="Resume")).to_be_visible(timeout=PATIENCE)
     moves(page)
 

@@ -21,6 +21,7 @@ FAMILIES_FOLDER = Path(__file__).parent / "families"
 T = TypeVar("T")
 
 LARGEST = 1024  # pixels a side
+MOST = 1e30  # no score is larger
 WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
 
 
@@ -156,7 +157,7 @@ def glance_at(folder: Path, record: dict[str, Any]) -> Glance:
         raise ValueError
     metrics = record["metrics"]
     report = {
-        name: numbers(section) for name, section in metrics.get("report", {}).items() if name != "weights"
+        name: numbers(part) for name, part in metrics.get("report", {}).items() if isinstance(part, dict)
     }
     plan, made = dict(record.get("plan", {})), str(record.get("created", ""))
     return Glance(
@@ -165,7 +166,10 @@ def glance_at(folder: Path, record: dict[str, Any]) -> Glance:
 
 
 def numbers(section: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in section.items() if type(value) in (int, float)}
+    """Those that can be shown: JSON may hold infinite ones, and ones that fit no float."""
+    return {
+        name: value for name, value in section.items() if type(value) in (int, float) and abs(value) < MOST
+    }
 
 
 def comparable(runs: Iterable[T], told: Callable[[T], tuple[str, Mapping[str, Any], str]]) -> dict[str, T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,22 @@ class Group:
             self.runs, lambda run: (run.record.family, run.record.plan, run.record.created)
         )
         return tuple(run for run in self.runs if run in told.values())
+
+    @property
+    def replicated(self) -> tuple[Run, ...]:
+        """The same among those that were trained with most seeds, if no family is missed: they may speak of families."""
+        made = [(run, as_made(run)) for run in self.runs]
+        counts = Counter(terms for _, terms in made)
+        most = max(counts.values(), default=0)
+        found = replace(self, runs=tuple(run for run, terms in made if counts[terms] == most)).proposed
+        return found if len(found) == len(self.proposed) else self.proposed
+
+
+def as_made(run: Run) -> tuple[str, ...]:
+    """Everything that decides on a training but its seed."""
+    record = run.record
+    parts = (record.config, {**record.plan, "seed": None})
+    return (record.family, *(repr(sorted(part.items())) for part in parts))
 
 
 def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
@@ -123,9 +140,8 @@ def pick_group(groups: Iterable[Group]) -> Group:
     return by_key[key]
 
 
-def choose(group: Group) -> list[str]:
-    """Draw the choice: one run of each family within reach, the others in a list; the ids of what was chosen."""
-    within_reach = group.proposed
+def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
+    """Draw the choice: these runs within reach, the others in a list; the ids of what was chosen."""
     others = [run for run in group.runs if run not in within_reach]
     titles = {run.id: label(run, group) for run in others}
     titles |= {run.id: label(run, replace(group, runs=within_reach)) for run in within_reach}

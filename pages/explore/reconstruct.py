@@ -28,7 +28,7 @@ def main() -> None:
     with right:
         group = runs.pick_group([*groups, *photographs])
         squeezed = photograph.choose(group, left) if group in photographs else None
-        chosen = [] if group in photographs else runs.choose(group)
+        chosen = [] if group in photographs else runs.choose(group, group.proposed)
     if group in photographs:
         if squeezed:
             photograph.present(squeezed)

@@ -25,7 +25,7 @@ def main() -> None:
     left, right = st.columns(2, gap="large")
     with right:
         group = runs.pick_group(groups)
-        chosen = runs.choose(group)
+        chosen = runs.choose(group, group.replicated)
     with left:
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
         corruption = live.pick_damage()

@@ -62,6 +62,12 @@ def test_scores_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
     assert glance.finished(tmp_path)[0].test == {"psnr": 20.0}
 
 
+def test_a_report_is_read_as_far_as_it_holds_numbers(tmp_path: Path) -> None:
+    report = {"weights": "0", "vae": {"nll": 86.5, "kl": 10**400, "kl_by_number": [1.0]}, "codes": []}
+    a_run(tmp_path / "run", metrics={"test": {}, "report": report})
+    assert glance.finished(tmp_path)[0].report == {"vae": {"nll": 86.5}}
+
+
 def test_stored_pictures_are_cut_into_tiles_and_broken_ones_left_out(tmp_path: Path) -> None:
     a_run(tmp_path / "run")
     (run,) = glance.finished(tmp_path)

@@ -54,3 +54,20 @@ def test_nameless_runs_that_differ_in_more_or_in_nothing_keep_their_ids(store: S
 def test_only_runs_with_weights_are_usable(store: Store) -> None:
     made(store)
     assert groups(store.runs()) == [] and len(groups(store.runs(), usable=False)) == 1
+
+
+def test_seeds_are_preferred_where_they_leave_no_family_out(store: Store) -> None:
+    data = load("digits")
+
+    def vanilla(seed: int, epochs: int) -> Run:
+        return store.create(Vanilla(Vanilla.Config(), data.shape), Plan(epochs=epochs, seed=seed), data)
+
+    def replicated() -> set[str]:
+        (group,) = groups(store.runs(), usable=False)
+        return {run.id for run in group.replicated}
+
+    thrice = [made(store, seed) for seed in (1, 2, 0)]
+    lone = vanilla(0, epochs=2)
+    assert lone.id in replicated() and len(replicated()) == 2  # else the plain one would be missing
+    both = [vanilla(seed, epochs=1) for seed in (1, 2, 0)]
+    assert replicated() <= {run.id for run in (*thrice, *both)} and len(replicated()) == 2

@@ -96,14 +96,16 @@ class Watched:
         if self.job and self.job.state == "waiting":
             ahead = Jobs().ahead(self.job)
             return f"Waiting for {ahead[-1].title} to end, {len(ahead)} ahead." if ahead else "It is next."
+        epochs = self.run.metrics() if self.run and not self.active else []
+        if epochs:
+            return f"{len(epochs):,} epochs in {duration(epochs[-1]['seconds'])}"
         if last is None:
             return (
                 "Starting: reading the pictures and making the net." if self.active else "It has not begun."
             )
         spent, progress = last["seconds"], last["progress"]
         if not self.active:
-            epochs = self.run.metrics() if self.run else []
-            return f"{len(epochs):,} epochs in {duration(epochs[-1]['seconds'] if epochs else spent)}"
+            return f"0 epochs in {duration(spent)}"
         if progress >= 1:
             return f"Scoring the test pictures after {last['epoch']:,} epochs"
         left = f", about {duration(spent * (1 - progress) / progress)} left" if progress > 0 else ""

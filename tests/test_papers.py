@@ -12,11 +12,14 @@ import pytest
 import torch
 
 from benchmarks.papers import protocol
+from benchmarks.papers.features import KSparse
 from benchmarks.papers.protocol import Terms, logistic_error, spread
 from benchmarks.papers.reconstruction import Linear
 from core.data import Dataset
 from core.evaluation import PCA
+from core.families.sparse import SparseConfig
 from core.families.vanilla import VanillaConfig
+from core.family import Turn
 from core.training import Event, Plan, Training, train
 from tests import toy
 
@@ -91,6 +94,18 @@ def test_a_linear_classifier_reads_what_lies_in_features_and_nothing_from_noise(
     silent = torch.tensor(draw.normal(size=(600, 3)), dtype=torch.float32)
     assert logistic_error(told[:500], labels[:500], told[500:], labels[500:]) == 0
     assert 50 < logistic_error(silent[:500], labels[:500], silent[500:], labels[500:]) < 80
+
+
+def test_the_published_sparse_layer_is_linear_to_the_end() -> None:
+    model = KSparse(SparseConfig(net="tied", latent_dim=6, k=2), (1, 4, 4))
+    x = torch.rand(5, 1, 4, 4)
+    weight, bias = model.encoder.layer.weight, model.encoder.layer.bias
+    a = x.flatten(1) @ weight.T + bias
+    z = a * (a >= a.topk(2).values[:, 1:]) * (a > 0)
+    rebuilt = z @ weight + model.encoder.pixel_bias
+    error = (rebuilt - x.flatten(1)).square().sum(1)
+    assert torch.allclose(model.reconstruct(x).flatten(1), rebuilt, atol=1e-6)
+    assert torch.allclose(model.loss(x, Turn(torch.Generator(), progress=1.0)).total, error.mean())
 
 
 def test_one_value_has_no_spread() -> None:

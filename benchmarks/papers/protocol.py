@@ -150,7 +150,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 # --- a linear classifier on features ----------------------------------------------------------------------------
 
 
-PENALTIES = (1e-4, 1e-3, 1e-2)  # L2, beside the mean cross-entropy
+PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # L2, beside the mean cross-entropy
 STEPS = 200
 
 

@@ -44,8 +44,13 @@ KEPT = 3  # times as many units speak when features are read as in training (ibi
 class KSparse(Sparse):
     """z = the k largest of W x + b, x' = W'z + c, minimise ||x - x'||^2 (ibid., sec. 2.1): not bounded to [0,1].
 
-    On held-out pictures its features are read with 1.8 % errors after two minutes, the bounded one's with 2.8 % after four.
+    Chosen on held-out pictures, with two to four minutes of training: its features are read with 1.7 % errors, those of the
+    bounded one with 2.8 %; with the first weights of other nets, 2.4 times as large, 2.9 %, and seven units in ten died.
     """
+
+    def initialise(self, rng: torch.Generator) -> None:
+        super().initialise(rng)
+        nn.init.normal_(self.encoder.layer.weight, std=0.02, generator=rng)
 
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z)

@@ -66,16 +66,12 @@ def linear(terms: Terms) -> Iterator[str]:
 
 def deep(terms: Terms) -> Iterator[str]:
     data = terms.mnist()
-    nets = {
-        "784-1000-500-250-30 and back": VanillaConfig(
-            latent_dim=NUMBERS, net="mlp", hidden=(1000, 500, 250), lr=2e-3
-        ),
-        "our default net": VanillaConfig(latent_dim=NUMBERS, lr=3e-3),
-    }
+    mlp = VanillaConfig(latent_dim=NUMBERS, net="mlp", hidden=(1000, 500, 250), lr=2e-3)
+    conv = VanillaConfig(latent_dim=NUMBERS, lr=3e-3)
     rows = [("PCA", "13.87", f"{PCA(data, NUMBERS).sse(data.test):.2f}")]
-    for title, config in nets.items():
+    for title, config, batch in (("784-1000-500-250-30 and back", mlp, 256), ("our default net", conv, 128)):
         models = [
-            terms.learnt(f"deep-{config.net}", Vanilla(config, data.shape), data, seed=seed)
+            terms.learnt(f"deep-{config.net}", Vanilla(config, data.shape), data, seed=seed, batch_size=batch)
             for seed in terms.seeds
         ]
         rows.append((title, "3.00", spread([sse(model, data.test, terms.device) for model in models], 3)))

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from core.crops import cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
-from core.unet import BRANCH, Block, several
+from core.unet import BRANCH, Block, halved, several
 
 STRIDE = 8  # pixels a side for which the code has one place
 MOST = 3 * STRIDE**2  # numbers of a place: as many as its pixels have
@@ -51,7 +51,7 @@ class PhotoAutoencoderConfig(Config):
         1.0, "What a bit of a number of the code costs, in nepers of error", low=0.0, high=10.0
     )
     crop: int = setting(96, "Pixels a side that one step sees of a piece", low=16, high=512)
-    half: bool = setting(False, "Multiply in bfloat16 while training: faster where the processor can")
+    half: bool = setting(False, "Multiply in bfloat16 while training, where the processor can: faster")
     lr: float = setting(1e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class PhotoAutoencoder(Restorer):
         which = torch.randint(len(rates), (len(x),), generator=turn.rng, device=turn.rng.device).to(x.device)
         kept = torch.arange(self.config.rates[-1], device=x.device) < rates[which, None]  # (B,C)
         gain = self.gains[which].exp()[..., None, None]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.half):
+        with halved(x.device, self.config.half):
             y = self.codes(clean) * gain * kept[..., None, None]
             rebuilt = self.pictures(rounded(y) / gain)
         error = (rebuilt - clean).square().mean((1, 2, 3))

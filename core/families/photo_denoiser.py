@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from core.camera import photographed
 from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
-from core.unet import FOLD, UNet, multiplies_halves
+from core.unet import FOLD, UNet, halved, multiplies_halves
 
 STRONGEST = 55 / 255
 SHARPEN = 8.0  # what is fine is small
@@ -39,7 +39,7 @@ class PhotoDenoiserConfig(Config):
     widths: tuple[int, ...] = setting((48, 96, 192), "Channels at each level, finest first")
     blocks: tuple[int, ...] = setting((2, 2, 4), "Residual blocks at each level")
     crop: int = setting(64, "Pixels a side that one step sees of a piece", low=16, high=512)
-    half: bool = setting(False, "Multiply in bfloat16 while training: faster where the processor can")
+    half: bool = setting(False, "Multiply in bfloat16 while training, where the processor can: faster")
     lr: float = setting(1e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
 
 
@@ -79,7 +79,7 @@ class PhotoDenoiser(Restorer):
         """
         if not multiplies_halves(x.device):
             return self.clean(x, sigma)
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with halved(x.device):
             looks = (
                 self.clean(x, sigma),
                 torch.rot90(self.clean(torch.rot90(x, 1, (2, 3)), sigma), -1, (2, 3)),
@@ -104,7 +104,7 @@ class PhotoDenoiser(Restorer):
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         clean = some_gray(cropped(x, self.config.crop, turn.rng), turn.rng)
         noisy, sigma = self.disturbed(clean, turn.rng)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.config.half):
+        with halved(x.device, self.config.half):
             guess = self.estimate(noisy).float()
             told = torch.where(
                 sigma.new_empty(len(x)).uniform_(generator=turn.rng) < 0.5, guess.detach(), sigma

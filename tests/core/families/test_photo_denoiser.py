@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from core import unet
 from core.crops import FLOOR, STEEPEST, cropped, mirrored
 from core.data import Dataset, Split
 from core.families import photo_denoiser
@@ -137,13 +138,19 @@ def test_previews_show_noisy_pictures_below_clean_ones() -> None:
     assert restored.min() >= 0 and restored.max() <= 1 and not torch.equal(noisy, x)
 
 
+@pytest.mark.parametrize("able", [True, False])
 @torch.no_grad()
-def test_half_precision_trains_alike() -> None:
+def test_half_precision_trains_alike_and_only_where_the_processor_can(
+    able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unet, "multiplies_halves", lambda device: able)
     x = torch.rand(8, *SHAPE, generator=seeded())
     model = fresh()
-    exact = model.loss(x, Turn(seeded())).total
+    exact = model.loss(x, Turn(seeded())).total.item()
     model.config = replace(model.config, half=True)
-    assert float(model.loss(x, Turn(seeded())).total) == pytest.approx(float(exact), rel=0.02)
+    halved = model.loss(x, Turn(seeded())).total.item()
+    assert (halved != exact) == able
+    assert halved == pytest.approx(exact, rel=0.02)
 
 
 def test_a_split_without_labels_is_enough() -> None:

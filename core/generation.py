@@ -162,9 +162,9 @@ def survey(
 ) -> dict[str, Section]:
     """The sections "judge", "gaussian", "mixture" (where one is fitted), "reconstructions" and "interpolations".
 
-    "judge" has its accuracy on the test pictures that are measured, their number n (at most all there are), and the floor:
-    the Fréchet distance of as many training pictures. Raises ValueError where there are fewer than two test pictures, or
-    where the model gives something that is no number.
+    "judge" has its accuracy on the test pictures that are measured, their number n (at most all there are), the share of them
+    that it sees in each class, and the floor: the Fréchet distance of as many training pictures. Raises ValueError where there
+    are fewer than two test pictures, or where the model gives something that is no number.
     """
     chosen = shuffled(data.test, n, seed)
     assert data.test.labels is not None  # else there were no judge
@@ -178,6 +178,7 @@ def survey(
             "accuracy": accuracy(real, data.test.labels[chosen.numpy()]),
             "floor": floor,
             "n": len(chosen),
+            "classes": real.classes(),
         }
     }
     offered = sources(model, data, chosen, seed)

@@ -27,8 +27,13 @@ def knn_accuracy(codes: Tensor, labels: np.ndarray, queries: Tensor, answers: np
     """Of the classes `answers` (M,) of queries (M,Z), by their ten nearest among codes (N,Z) with labels (N,)."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    voters = KNeighborsClassifier(min(VOTERS, len(codes)), algorithm="brute").fit(codes.numpy(), labels)
-    return float((voters.predict(queries.numpy()) == answers).mean())
+    fitted = KNeighborsClassifier(voters(len(codes)), algorithm="brute").fit(codes.numpy(), labels)
+    return float((fitted.predict(queries.numpy()) == answers).mean())
+
+
+def voters(n: int) -> int:
+    """How many of n codes vote."""
+    return min(VOTERS, n)
 
 
 def trustworthiness(pictures: np.ndarray, codes: Tensor) -> float:
@@ -36,16 +41,20 @@ def trustworthiness(pictures: np.ndarray, codes: Tensor) -> float:
     from sklearn import manifold
 
     pixels = pictures.reshape(len(pictures), -1).astype(np.float32) / 255
-    k = min(NEAREST, (len(pixels) - 1) // 2)
-    return float(manifold.trustworthiness(pixels, codes.numpy(), n_neighbors=k))
+    return float(manifold.trustworthiness(pixels, codes.numpy(), n_neighbors=neighbours(len(pixels))))
+
+
+def neighbours(n: int) -> int:
+    """How many count as near among n pictures."""
+    return min(NEAREST, (n - 1) // 2)
 
 
 # --- how units are used -----------------------------------------------------------------------------------------
 
 
-def l0(codes: Tensor) -> float:
-    """The mean number of numbers of a code that are not zero: (N,Z)."""
-    return (codes != 0).sum(1).double().mean().item()
+def l0(speaks: Tensor) -> float:
+    """The mean number of units that speak for a picture: (N,Z) bool."""
+    return speaks.sum(1).double().mean().item()
 
 
 def dead(speaks: Tensor) -> float:

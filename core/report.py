@@ -2,14 +2,15 @@
 
     reconstruction   evaluation.evaluate, the error of PCA with as many numbers, and that of training pictures
     codes            a linear probe and k-NN, trained on the same training codes; trustworthiness
-    contraction      of z = f(x):  mean ||dz/dx||_F,  mean ||dz/dx||_F^2,  and the root of that over E||z - E z||^2, which no
-                     rescaling of encoder and decoder changes; saturation where a code is a logistic layer
+    contraction      of z = f(x):  mean ||dz/dx||_F,  mean ||dz/dx||_F^2,  and the first over (E||z - E z||^2)^(1/2), which
+                     no rescaling of encoder and decoder changes; saturation where a code is a logistic layer
     vae              -ELBO, -log p(x) by importance sampling (Burda et al. 2016, L_k) with its standard error over pictures, KL
                      by number, active units. Of a Bernoulli decoder after dynamic binarisation (binarised 1), in nats; of
                      a Gaussian one of gray pictures, in nats of a density, which may be negative
-    sparse           L0: numbers that are not zero; units that are dead or always on: "on" is above 0, of logistic units above
-                     0.5; explained variance
-    denoising        PSNR gained over doing nothing, by amount of the noise that the model was trained on
+    sparse           L0: units that are on; units that are dead or always on: "on" is above 0, of logistic units above 0.5;
+                     explained variance
+    denoising        PSNR gained over doing nothing: by amount of the noise that the model was trained on, and at the five
+                     published levels of every noise
     judge, gaussian, mixture, reconstructions, interpolations      core.generation
 
 Which pictures are looked at is fixed, so that models are compared on the same ones; the seed decides what is drawn. A
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from core import elbo, evaluation, latent, measures, nets, objectives
 from core.codes import Codes
-from core.corruption import LEVELS, corrupt, scale_for, severity
+from core.corruption import LEVELS, NOISES, corrupt, scale_for, severity
 from core.dataset import Dataset, Split
 from core.families.contractive import Contractive
 from core.families.denoising import Denoising
@@ -137,11 +138,16 @@ def legibility(model: Autoencoder, data: Dataset, coded: Codes) -> Section:
             "n": len(codes),
             "probe_error": 1 - right.double().mean().item(),
             "knn_accuracy": measures.knn_accuracy(codes, training.labels, coded.codes, answers),
+            "voters": measures.voters(len(codes)),
         }
     some = latent.chosen(len(data.test), TRUSTED)
     if len(some) > 2:
         trust = measures.trustworthiness(data.test.images[some.numpy()], coded.codes[some])
-        found |= {"trustworthiness": trust, "trustworthiness_n": len(some)}
+        found |= {
+            "trustworthiness": trust,
+            "trustworthiness_n": len(some),
+            "neighbours": measures.neighbours(len(some)),
+        }
     return found
 
 
@@ -156,12 +162,12 @@ def contraction(model: Autoencoder, split: Split, codes: Tensor) -> Section:
         few = part(split, min(DIFFERENTIATED, max(FEWEST, ROWS // rows)))
         x = as_floats(few.images).to(next(model.parameters()).device)
         squares = measures.squared_jacobian(model.encode, x, rows)
-    mean = squares.mean()
+    mean = squares.sqrt().mean()
     found: Section = {
         "n": len(squares),
-        "jacobian": squares.sqrt().mean().item(),
-        "jacobian_squared": mean.item(),
-        "relative_jacobian": (mean / objectives.spread(codes.double())).sqrt().item(),
+        "jacobian": mean.item(),
+        "jacobian_squared": squares.mean().item(),
+        "relative_jacobian": (mean / objectives.spread(codes.double()).sqrt()).item(),
     }
     return found | ({"saturation": measures.saturation(codes)} if logistic(model) else {})
 
@@ -209,7 +215,8 @@ def sparsity(model: Sparse, split: Split, coded: Codes) -> Section:
     speaks = coded.codes > (0.5 if model.config.sparsity == "kl" else 0.0)
     squared_error = coded.errors.double().sum().item() * math.prod(model.shape)
     return {
-        "l0": measures.l0(coded.codes),
+        "n": len(split),
+        "l0": measures.l0(speaks),
         "dead": measures.dead(speaks),
         "always_on": measures.always_on(speaks),
         "units": speaks.shape[1],
@@ -217,25 +224,46 @@ def sparsity(model: Sparse, split: Split, coded: Codes) -> Section:
     }
 
 
-@torch.inference_mode()
 def denoising(model: Denoising, split: Split, seed: int) -> Section:
-    """At the five published levels and at the amount it was trained on, each picture with the same noise at all of them."""
-    kind, device = model.config.noise, next(model.parameters()).device
-    names = latent.chosen(len(split), DAMAGED)
-    levels = [severity(kind, level, scale_for(kind, model.shape)) for level in LEVELS]
-    found: dict[float, float] = {}
-    for amount in sorted({model.config.amount, *(level for level in levels if isinstance(level, float))}):
-        errors = []
-        for some in names.split(evaluation.BATCH):
-            x = as_floats(split.images[some.numpy()])
-            damaged = corrupt(x, kind, amount, [noise(kind, seed, name) for name in some.tolist()])
-            back = model.reconstruct(damaged.to(device)).cpu()
-            errors.append([(one - x).square().flatten(1).mean(1) for one in (damaged, back)])
-        before, after = (torch.cat(each) for each in zip(*errors, strict=True))
-        gained = measures.gain(before, after)
-        if gained is not None:
-            found[amount] = gained
-    return {"n": len(names), "amounts": list(found), "gain": list(found.values())}
+    """Of a fixed sample of pictures. A noise that leaves all of them as they are has nothing to gain, and is missing."""
+    own, names = model.config.noise, latent.chosen(len(split), DAMAGED)
+    by_noise = {
+        one.name: {
+            amount: gained(model, split, names, one.name, amount, seed) for amount in levels(model, one.name)
+        }
+        for one in NOISES
+    }
+    trained_on = {model.config.amount: gained(model, split, names, own, model.config.amount, seed)}
+    amounts = {
+        amount: gain for amount, gain in sorted((by_noise[own] | trained_on).items()) if gain is not None
+    }
+    found: Section = {"n": len(names), "amounts": list(amounts), "gain": list(amounts.values())}
+    for name, gains in by_noise.items():
+        whole = [gain for gain in gains.values() if gain is not None]
+        if len(whole) == len(LEVELS):
+            found[name] = whole
+    return found
+
+
+def levels(model: Denoising, kind: str) -> list[float]:
+    """The amounts of the five published levels."""
+    found = [severity(kind, level, scale_for(kind, model.shape)) for level in LEVELS]
+    return [amount for amount in found if isinstance(amount, float)]
+
+
+@torch.inference_mode()
+def gained(
+    model: Denoising, split: Split, names: Tensor, kind: str, amount: float, seed: int
+) -> float | None:
+    """In dB, over the pictures at the indices `names`, each with the same noise at every amount."""
+    device, errors = next(model.parameters()).device, []
+    for some in names.split(evaluation.BATCH):
+        x = as_floats(split.images[some.numpy()])
+        damaged = corrupt(x, kind, amount, [noise(kind, seed, name) for name in some.tolist()])
+        back = model.reconstruct(damaged.to(device)).cpu()
+        errors.append([(one - x).square().flatten(1).mean(1) for one in (damaged, back)])
+    before, after = (torch.cat(each) for each in zip(*errors, strict=True))
+    return measures.gain(before, after)
 
 
 def generation(model: Autoencoder, data: Dataset, root: Path, seed: int, tell: Teller) -> dict[str, Section]:

@@ -76,6 +76,8 @@ def test_an_interrupted_training_goes_on_and_a_finished_one_is_read(
     assert len(steps) == 2 and steps[0] == 0 < steps[1]
     for one, other in zip(found.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
+    terms.learnt("linear", linear(), data, seed=0, batch_size=64)  # of the same name, but another training
+    assert len(steps) == 3 and steps[2] == 0
 
 
 def test_a_linear_autoencoder_comes_to_what_pca_keeps() -> None:

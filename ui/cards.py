@@ -161,8 +161,10 @@ def scores(run: glance.Glance) -> str:
     parts = []
     if {"n", "psnr", "ssim", "sse"} <= set(test):
         parts += [f"PSNR {test['psnr']:.1f} dB", f"SSIM {test['ssim']:.3f}", f"SSE {test['sse']:.2f}"]
-    if "nll" in report.get("vae", {}):
-        parts.append(f"NLL {report['vae']['nll']:.1f} nats")
+    vae = report.get("vae", {})
+    if {"nll", "importance_samples", "binarised"} <= set(vae):
+        pixels = ", binarised" if vae["binarised"] else ""
+        parts.append(f"NLL {vae['nll']:.1f} nats (k = {vae['importance_samples']:,.0f}{pixels})")
     if "probe_error" in report.get("codes", {}):
         parts.append(f"probe error {report['codes']['probe_error']:.1%}")
     return " · ".join(parts)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from core import report
+from core.corruption import LEVELS, NOISES
 from core.data import BY_NAME, is_local
 from core.families import family
 from core.family import Family
@@ -85,7 +86,7 @@ def parts(found: report.Report, kind: type[Family]) -> list[str]:
     """HTML of every section that is there and whole."""
     plain = [part(title, section(found)) for title, section in TOLD.items()]
     prior = {"gaussian": "from the prior"} if report.own_samples(kind) == "gaussian" else {}
-    return [*filter(None, plain), generated(found, SOURCES | prior)]
+    return [*filter(None, plain), gains(found.get("denoising", {})), generated(found, SOURCES | prior)]
 
 
 def part(title: str, facts: Sequence[Fact]) -> str:
@@ -120,21 +121,29 @@ RECONSTRUCTION = told(
 )  # fmt: skip
 CODES = told(
     lambda s: Fact("Linear probe, error ↓", f"{s['probe_error']:.2%}", f"from {s['n']:,.0f} training codes"),
-    lambda s: Fact("k-NN, accuracy ↑", f"{s['knn_accuracy']:.2%}", "10 nearest of the same codes"),
+    lambda s: Fact(
+        "k-NN, accuracy ↑", f"{s['knn_accuracy']:.2%}", f"{s['voters']:.0f} nearest of the same codes"
+    ),
     lambda s: Fact(
         "Trustworthiness ↑",
         f"{s['trustworthiness']:.3f}",
-        f"15 neighbours, {s['trustworthiness_n']:,.0f} pictures",
+        f"{s['neighbours']:.0f} neighbours, {s['trustworthiness_n']:,.0f} pictures",
     ),
 )
 CONTRACTION = told(
     lambda s: Fact("Mean ‖J‖", f"{s['jacobian']:.3g}", f"exact, {s['n']:,.0f} pictures"),
-    lambda s: Fact("‖J‖ to spread ↓", f"{s['relative_jacobian']:.3g}", "the same however codes are scaled"),
+    lambda s: Fact(
+        "to the spread of codes ↓", f"{s['relative_jacobian']:.3g}", "the same however codes are scaled"
+    ),
     lambda s: Fact("Saturated numbers", f"{s['saturation']:.1%}", "below 0.05 or above 0.95"),
 )
 LIKELIHOOD = told(
-    lambda s: Fact("NLL ↓", f"{s['nll']:.2f} ± {s['nll_error']:.2f}", f"nats, {of_likelihood(s)}"),
-    lambda s: Fact("−ELBO ↓", f"{s['negative_elbo']:.2f}", f"nats, {s['n']:,.0f} pictures"),
+    lambda s: Fact(
+        "NLL ↓",
+        f"{s['nll']:.2f} ± {s['nll_error']:.2f}",
+        f"nats, ± standard error; k = {s['importance_samples']:,.0f}, {seen(s, 'nll_n')}",
+    ),
+    lambda s: Fact("−ELBO ↓", f"{s['negative_elbo']:.2f}", f"nats, {seen(s, 'n')}"),
     lambda s: Fact("KL", f"{s['kl']:.2f}", "nats, of the code"),
     lambda s: Fact(
         "Active numbers", f"{s['active']:.0f} of {s['numbers']:.0f}", "variance of the mean above 0.01"
@@ -148,33 +157,43 @@ SPARSITY = told(
 )
 
 
-def of_likelihood(section: Section) -> str:
-    kind = ", binarised at random" if section["binarised"] else ""
-    return f"k = {section['importance_samples']:,.0f}, {section['nll_n']:,.0f} pictures{kind}"
-
-
-def gains(section: Section) -> list[Fact]:
-    amounts, gained = section.get("amounts"), section.get("gain")
-    pairs = (
-        zip(amounts, gained, strict=False) if isinstance(amounts, list) and isinstance(gained, list) else ()
-    )
-    return [Fact(f"at {amount:.2g}", f"{gain:+.2f} dB") for amount, gain in pairs]
+def seen(section: Section, count: str) -> str:
+    """How many pictures, and whether they were made black and white: other pixels have other likelihoods."""
+    return f"{section[count]:,.0f} pictures{', binarised at random' if section['binarised'] else ''}"
 
 
 TOLD: Mapping[str, Callable[[report.Report], list[Fact]]] = {
     "What comes back": lambda found: RECONSTRUCTION(found.get("reconstruction", {})),
     "Likelihood": lambda found: LIKELIHOOD(found.get("vae", {})),
     "Units at work": lambda found: SPARSITY(found.get("sparse", {})),
-    "Gained over leaving the noise": lambda found: gains(found.get("denoising", {})),
     "What the codes tell": lambda found: CODES(found.get("codes", {})),
     "How far a code moves with its picture": lambda found: CONTRACTION(found.get("contraction", {})),
 }
+
+
+def gains(section: Section) -> str:
+    """A table of noises by level."""
+    rows = [
+        f"<tr><td>{escape(one.title)}</td>{''.join(f'<td>{gain:+.2f} dB</td>' for gain in section[one.name])}</tr>"
+        for one in NOISES
+        if isinstance(section.get(one.name), list)
+    ]
+    if not rows or "n" not in section:
+        return ""
+    heads = "".join(f"<th>level {level}</th>" for level in LEVELS)
+    return (
+        '<div class="part">Gained over leaving the noise</div><div class="scroll"><table class="drawn">'
+        f"<tr><th></th>{heads}</tr>{''.join(rows)}</table></div>"
+        f"<small>PSNR, {section['n']:,.0f} pictures, at the published levels of each noise.</small>"
+    )
 
 
 def generated(found: report.Report, sources: Mapping[str, str]) -> str:
     """A table of the sources of pictures in the eyes of the judge."""
     judge = found.get("judge", {})
     rows = [row(title, found[key]) for key, title in sources.items() if key in found]
+    if "classes" in judge:
+        rows.append(row("test pictures", {"classes": judge["classes"]}))
     if not rows or not {"accuracy", "floor", "n"} <= set(judge):
         return ""
     heads = ("", "classifier-Fréchet ↓", "precision ↑", "recall ↑", "sure ↑", "diversity", "classes")

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -54,9 +55,9 @@ class Terms:
         return replace(data, train=whole, validation=cut(whole, 0, 1_000))
 
     def learnt(self, name: str, model: T, data: Dataset, *, seed: int, batch_size: int = 128) -> T:
-        """`model` trained for `seconds`, going on where a run of the same name was interrupted; finished ones are read.
+        """`model` trained for `seconds`, going on where a run of the same name and the same make was interrupted.
 
-        Delete the folder to train anew. Raises SystemExit where training diverges.
+        Finished ones are read. Delete the folder to train anew. Raises SystemExit where training diverges.
         """
         plan = Plan(
             seconds=self.seconds,
@@ -67,7 +68,7 @@ class Terms:
         )
         training = Training(model.to(self.device), plan)
         kind = "choosing" if self.choosing else "whole"
-        file = self.folder / f"{name}-{self.seconds:g}s-{kind}-seed{seed}.safetensors"
+        file = self.folder / f"{name}-{self.seconds:g}s-{kind}-seed{seed}-{make(training)}.safetensors"
         with suppress(FileNotFoundError):
             check_file(file, 2**31)
             tensors, header = read_tensors(file)
@@ -91,6 +92,14 @@ class Terms:
                 saved = now
                 save(training, file)
         save(training, file)
+
+
+def make(training: Training) -> str:
+    """Tells trainings apart that go by one name: family, settings, batch and the weights that they begin with."""
+    model = training.model
+    told = [type(model).__name__, json.dumps(model.config.to_json()), str(training.plan.batch_size)]
+    weights = (value.detach().cpu().numpy().tobytes() for value in model.state_dict().values())
+    return f"{crc32(b''.join([*map(str.encode, told), *weights])):08x}"
 
 
 def save(training: Training, file: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from core import data, evaluation, judge, report
 from core.dataset import Dataset, Split
@@ -24,6 +25,7 @@ from core.families.vae import VAE
 from core.families.vanilla import Vanilla
 from core.family import Autoencoder, Player, adam
 from core.generation import survey
+from core.pictures import as_floats
 from core.run import Run
 from core.store import Store
 from core.training import Plan, Training, train
@@ -99,6 +101,14 @@ def test_a_well_trained_model_is_not_accused(
     assert patient(run).report is not None and findings(run) == {}
 
 
+def test_nor_is_the_code_of_the_largest_units_in_the_box() -> None:
+    """After 300 epochs; after some seconds, as the other tests train, a fifth of the units and more are dead indeed."""
+    run = Store(ROOT / "models_store").run("digits-sparse")
+    found = report.sparsity(model := run.load(), DIGITS.test, evaluation.codes(model, DIGITS.test))
+    keys = {one.key for one in diagnose(replace(patient(run), report={"sparse": found}))}
+    assert found["dead"] > 0 and not keys & {"dead-units", "fixed-units"}
+
+
 KNOWN = {  # in the box, and true
     "memorising": ("digits-contractive", "digits-sparse", "digits-vanilla", "emoji-vae", "emoji-vanilla"),
     "critic-by-heart": ("digits-gan",),
@@ -112,10 +122,20 @@ KNOWN = {  # in the box, and true
 }
 
 
+BY_REPORT = {"dead-units": ("mnist-sparse",)}  # of those that were examined
+
+
 @pytest.mark.parametrize("run", BOX, ids=lambda run: run.id)
 def test_what_the_box_has_shows_in_its_history(run: Run) -> None:
     seen = replace(patient(run), report=None)
-    assert [found.key for found in diagnose(seen)] == [key for key, runs in KNOWN.items() if run.id in runs]
+    known = [key for key, runs in KNOWN.items() if run.id in runs]
+    assert [found.key for found in diagnose(seen)] == known
+    more = [key for key, runs in BY_REPORT.items() if run.id in runs]
+    assert {found.key for found in diagnose(patient(run))} == {*known, *more}
+
+
+def test_the_box_has_reports() -> None:
+    assert sum(patient(run).report is not None for run in BOX) >= 6
 
 
 # --- the ill ----------------------------------------------------------------------------------------------------
@@ -149,6 +169,19 @@ def test_a_code_without_a_prior_leaves_gaps(trained: Train) -> None:
     assert "each number of the code" in found.evidence and "beta from 0 to 1" in found.advice
 
 
+def test_a_weight_that_would_be_as_weak_as_one_is_not_to_blame() -> None:
+    """Digits have 5 of 32 active numbers, and no less error than PCA, with beta 1 already."""
+
+    def seen(beta: float) -> list[str]:
+        measured = {
+            "vae": {"kl": 5.0, "active": 5, "numbers": 32},
+            "reconstruction": {"sse": 1.9, "pca_sse": 1.5},
+        }
+        return [found.key for found in diagnose(Patient("vae", {"beta": beta}, {}, [], measured))]
+
+    assert seen(1.0) == seen(1.5) == [] and seen(2.0) == ["strong-kl"]
+
+
 def test_units_that_never_get_a_turn_are_dead(trained: Train) -> None:
     found = findings(evaluated(trained(Sparse, 4, latent_dim=128, k=2)))["dead-units"]
     assert "of 128" in found.evidence and "k from 2 to 4" in found.advice
@@ -158,6 +191,31 @@ def test_a_crushing_penalty_leaves_the_same_units_for_every_picture(trained: Tra
     found = findings(evaluated(trained(Sparse, 4, latent_dim=128, sparsity="l1", weight=1000.0)))
     assert "every test picture" in found["fixed-units"].evidence
     assert "weight from 1000 to 330" in found["fixed-units"].advice
+
+
+def test_chance_leaves_units_silent_over_few_pictures() -> None:
+    """32 of 512 units speak, any of them: of 20 pictures 27 % of the units hear nothing, of 200 none."""
+
+    def seen(dead: float, n: int, always: float = 0.0) -> list[str]:
+        measured = {"dead": dead, "always_on": always, "units": 512, "l0": 32.0, "n": n}
+        config = {"sparsity": "topk", "k": 32}
+        return [found.key for found in diagnose(Patient("sparse", config, {}, [], {"sparse": measured}))]
+
+    rng = torch.Generator().manual_seed(0)
+    for n in (10, 20, 50, 200):
+        ranks = torch.rand(n, 512, generator=rng).argsort(1).argsort(1)
+        assert seen(1 - (ranks < 32).any(0).double().mean().item(), n) == []
+    assert seen(0.27, 20) == [] and seen(0.27, 200) == ["dead-units"]
+    assert seen(0.0, 1, always=32 / 512) == [] and seen(0.0, 60, always=32 / 512) == ["fixed-units"]
+
+
+def test_a_crushing_penalty_is_told_from_a_short_training(trained: Train) -> None:
+    run = evaluated(trained(Contractive, 24, weight=1000.0))
+    found = findings(run)
+    assert "PCA" in found["strong-penalty"].evidence and "under-training" not in found
+    assert "weight from 1000 to 330" in found["strong-penalty"].advice
+    short = evaluated(trained(Contractive, 1, weight=0.1))
+    assert "under-training" in findings(short) and "strong-penalty" not in findings(short)
 
 
 class Unopposed(GAN):
@@ -190,8 +248,8 @@ def test_a_penalty_that_paralyses_the_critic_is_lowered(trained: Train, digits_j
 
 def test_a_missing_class_is_named_once_the_judge_is_sure() -> None:
     drawn = {"diversity": 0.9, "recall": 0.6, "sure": 0.95, "classes": [0.69, 0.005, 0.3, 0.005]}
-    usual = {"classes": [0.4, 0.25, 0.34, 0.01]}
-    sections = {"gaussian": drawn, "reconstructions": usual}
+    usual = {"classes": [0.4, 0.25, 0.34, 0.01], "n": 1_000}
+    sections = {"gaussian": drawn, "judge": usual}
     ill = Patient("gan", {"game": "wgan-gp", "lr": 3e-3}, {}, [], sections, samples="gaussian")
     (found,) = diagnose(ill)
     assert "hardly any show class 2." in found.evidence and "lr from 0.003 to 0.001" in found.advice
@@ -202,6 +260,7 @@ def test_a_missing_class_is_named_once_the_judge_is_sure() -> None:
         replace(ill, report=unsure),
         replace(ill, samples="mixture"),
         replace(ill, report={"gaussian": drawn}),
+        replace(ill, report=sections | {"judge": usual | {"n": 30}}),  # chance may leave out 7 or 8 pictures
     ):
         assert diagnose(healthy) == []
 
@@ -209,8 +268,33 @@ def test_a_missing_class_is_named_once_the_judge_is_sure() -> None:
 def test_few_neighbours_are_no_collapse_while_pictures_vary() -> None:
     """As two numbers per code have it."""
     drawn = {"diversity": 0.98, "recall": 0.05, "sure": 0.91, "classes": [0.4, 0.6]}
-    sections = {"gaussian": drawn, "reconstructions": {"classes": [0.5, 0.5]}}
+    sections = {"gaussian": drawn, "judge": {"classes": [0.5, 0.5], "n": 500}}
     assert diagnose(Patient("vae", {}, {}, [], sections, samples="gaussian")) == []
+
+
+class Forgetful(GAN):
+    """Draws and rebuilds pictures as they come, but never a seven."""
+
+    def parrot(self, n: int) -> Tensor:
+        some = DIGITS.train.images[DIGITS.train.labels != 7]
+        return as_floats(
+            some[torch.randint(len(some), (n,), generator=torch.Generator().manual_seed(n)).numpy()]
+        )
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        return self.parrot(n)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.parrot(len(x))
+
+
+def test_a_generator_that_never_learnt_a_class_lacks_it(trained: Train, digits_judge: judge.Judge) -> None:
+    """Neither can it rebuild one: what test pictures hold is asked of test pictures."""
+    run = evaluated(trained(GAN, 16))
+    model = Forgetful(GAN.Config(**SMALL), DIGITS.shape)
+    model.load_state_dict(run.load().state_dict())
+    report.keep(run, survey(model, DIGITS, digits_judge))
+    assert "hardly any show 7." in findings(run)["mode-collapse"].evidence
 
 
 def test_a_critic_without_an_opponent_saturates(trained: Train) -> None:
@@ -265,6 +349,38 @@ def test_a_rise_of_both_is_no_memorising() -> None:
         {"step": 1_000, "train": {"negative_elbo": v}, "validation": {"negative_elbo": v}} for v in values
     ]
     assert diagnose(Patient("vae", {"beta": 0.0}, {"epochs": 20}, rows, headline="negative_elbo")) == []
+
+
+def test_a_density_that_rises_above_nothing_is_seen_as_well() -> None:
+    """-ELBO of gray pictures in nats of a density: below 0 where all is well."""
+
+    def seen(validation: list[float], train: list[float]) -> dict[str, str]:
+        rows = [
+            {"step": 1_000 * place, "train": {"negative_elbo": b}, "validation": {"negative_elbo": a}}
+            for place, (a, b) in enumerate(zip(validation, train, strict=True), 1)
+        ]
+        found = diagnose(Patient("vae", {}, {"epochs": 20}, rows, headline="negative_elbo"))
+        return {one.key: one.evidence for one in found}
+
+    falling = [-100.0 * epoch for epoch in range(1, 21)]
+    rising = falling[:10] + [-1000.0 + 50 * epoch for epoch in range(10)]
+    assert [*seen(rising, falling)] == ["memorising"]
+    assert "still fell by 25%" in seen(falling, falling)["under-training"]
+    settled = [-100.0 * min(epoch, 16) for epoch in range(1, 21)]
+    assert seen(settled, settled) == {}
+
+
+def test_a_run_that_was_all_but_done_misses_nothing() -> None:
+    def seen(seconds: float, epochs: int) -> list[str]:
+        rows = [{"step": 1_000, "train": {}, "validation": {}, "seconds": seconds}] * epochs
+        plans = ({"seconds": 600.0}, {"epochs": 20})
+        return [
+            found.key
+            for plan in plans
+            for found in diagnose(Patient("vanilla", {}, plan, rows, status="stopped"))
+        ]
+
+    assert seen(598.0, 19) == [] and seen(500.0, 17) == ["unfinished", "unfinished"]
 
 
 def test_a_run_that_was_stopped_can_go_on(trained: Train) -> None:

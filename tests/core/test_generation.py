@@ -15,6 +15,7 @@ from core.families.vae import VAE
 from core.families.vanilla import Vanilla
 from core.generation import Seen, frechet, precision_recall, survey
 from core.judge import Judge, trained
+from core.pictures import as_floats
 from tests import toy
 
 
@@ -182,7 +183,7 @@ def test_the_survey_has_every_section_and_the_same_numbers_again(
     told: list[float] = []
     found = survey(vanilla, data, judge, n=200, tell=lambda fraction, text: told.append(fraction))
     assert tuple(found) == ("judge", *SOURCES)
-    assert set(found["judge"]) == {"accuracy", "floor", "n"} and found["judge"]["n"] == 200
+    assert set(found["judge"]) == {"accuracy", "floor", "n", "classes"} and found["judge"]["n"] == 200
     assert told == sorted(told) and told[0] >= 0 and told[-1] < 1
     for name in SOURCES:
         assert set(found[name]) == MEASURES
@@ -193,11 +194,16 @@ def test_the_survey_has_every_section_and_the_same_numbers_again(
 
 
 def test_more_pictures_than_there_are_is_all_of_them(data: Dataset, judge: Judge, vanilla: Vanilla) -> None:
-    assert survey(vanilla, data, judge)["judge"] == {
+    found = survey(vanilla, data, judge)["judge"]
+    assert found == {
         "accuracy": pytest.approx(judge.accuracy),
         "n": 300,
         "floor": pytest.approx(1.1, abs=0.5),  # of few pictures: with many it falls to 0
+        "classes": found["classes"],
     }
+    with torch.inference_mode():
+        seen = judge.seen(as_floats(data.test.images))[1].argmax(1).bincount(minlength=len(found["classes"]))
+    assert found["classes"] == pytest.approx((seen / 300).tolist())
 
 
 def test_what_comes_back_is_nearer_than_what_is_made_up(

@@ -58,7 +58,7 @@ def test_trustworthiness_is_that_of_venna_and_kaski() -> None:
 
 def test_units_are_counted_by_when_they_speak() -> None:
     codes = torch.tensor([[0.0, 1.0, 2.0, 0.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.5, 1.0, 9.0]])
-    assert measures.l0(codes) == pytest.approx((2 + 1 + 3) / 3)
+    assert measures.l0(codes > 0) == pytest.approx((2 + 1 + 3) / 3)
     assert measures.dead(codes > 0) == 1 / 4
     assert measures.always_on(codes > 0) == 1 / 4
 

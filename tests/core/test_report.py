@@ -16,11 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from core import elbo, evaluation, latent, measures, objectives, report
+from core.corruption import BY_NAME, NOISES, corrupt
 from core.data import Dataset
 from core.families import GAN, VAE, Contractive, Denoising, Sparse, Vanilla
 from core.family import Autoencoder
 from core.files import StoreError
 from core.pictures import as_floats
+from core.robustness import noise
 from core.run import Run
 from core.store import Store
 from core.training import Plan
@@ -125,6 +127,7 @@ def test_classes_are_read_from_codes() -> None:
     found = examined(model)["codes"]
     coded, seen = evaluation.codes(model, DATA.test), evaluation.codes(model, DATA.train)
     assert (found["n"], found["trustworthiness_n"]) == (120, 40)
+    assert (found["voters"], found["neighbours"]) == (10, 15)
 
     def right(reader: Any) -> float:
         reader.fit(seen.codes.double().numpy(), DATA.train.labels)
@@ -141,6 +144,7 @@ def test_probe_and_voters_see_a_fixed_sample(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(report, "TRUSTED", 20)
     found = examined(built(Vanilla))["codes"]
     assert (found["n"], found["trustworthiness_n"]) == (50, 20)
+    assert (found["voters"], found["neighbours"]) == (10, 9)
 
 
 @pytest.mark.parametrize("labels", [None, "alike"])
@@ -149,7 +153,11 @@ def test_without_classes_there_is_only_trustworthiness(labels: str | None) -> No
         return replace(split, labels=None if labels is None else np.zeros(len(split), np.int64))
 
     nameless = replace(DATA, train=without(DATA.train), test=without(DATA.test))
-    assert set(examined(built(Vanilla), nameless)["codes"]) == {"trustworthiness", "trustworthiness_n"}
+    assert set(examined(built(Vanilla), nameless)["codes"]) == {
+        "trustworthiness",
+        "trustworthiness_n",
+        "neighbours",
+    }
 
 
 def test_of_two_pictures_no_neighbours_are_trusted() -> None:
@@ -186,7 +194,9 @@ def test_the_contraction_is_that_of_the_exact_jacobian(model: Autoencoder) -> No
     assert found["jacobian"] == pytest.approx(squares.sqrt().mean().item(), rel=1e-5)
     assert found["jacobian_squared"] == pytest.approx(squares.mean().item(), rel=1e-5)
     spread = objectives.spread(codes.double()).item()
-    assert found["relative_jacobian"] == pytest.approx(math.sqrt(squares.mean().item() / spread), rel=1e-5)
+    assert found["relative_jacobian"] == pytest.approx(
+        squares.sqrt().mean().item() / math.sqrt(spread), rel=1e-5
+    )
     assert ("saturation" in found) == report.logistic(model)
 
 
@@ -258,7 +268,7 @@ def test_the_units_of_a_sparse_code_are_counted() -> None:
     codes[:, :3] = 0
     codes[5, 3] = 0
     found = constructed(codes, k=8)
-    assert (found["dead"], found["always_on"], found["units"]) == (3 / 8, 4 / 8, 8)
+    assert (found["dead"], found["always_on"], found["units"], found["n"]) == (3 / 8, 4 / 8, 8, 40)
     assert found["l0"] == pytest.approx(5 - 1 / 40)
     model = built(Sparse, latent_dim=8, k=8)
     sse = evaluation.evaluate(model, DATA.test)["sse"] * 40
@@ -270,7 +280,7 @@ def test_a_logistic_unit_speaks_above_one_half() -> None:
     codes = torch.full((40, 4), 0.4)
     codes[:, 0], codes[7, 1] = 0.9, 0.6
     found = constructed(codes, sparsity="kl")
-    assert (found["dead"], found["always_on"], found["l0"]) == (2 / 4, 1 / 4, 4)
+    assert (found["dead"], found["always_on"], found["l0"]) == (2 / 4, 1 / 4, 1 + 1 / 40)
 
 
 def test_a_denoiser_is_set_beside_doing_nothing() -> None:
@@ -278,13 +288,29 @@ def test_a_denoiser_is_set_beside_doing_nothing() -> None:
     found = report.denoising(model, DATA.test, 0)
     assert found["n"] == 40 and found["amounts"] == [0.04, 0.06, 0.08, 0.09, 0.1, 0.3]
     assert found["gain"] == sorted(found["gain"])  # there is more and more to gain
+    assert found["gaussian"] == found["gain"][:5]
     model.reconstruct = lambda x: x
     assert report.denoising(model, DATA.test, 0)["gain"] == pytest.approx([0] * 6)
+
+
+def test_every_noise_is_tried_at_its_published_levels() -> None:
+    model = built(Denoising, noise="gaussian", amount=0.3)
+    found = report.denoising(model, DATA.test, 0)
+    assert {name for name in found if name in BY_NAME} == {one.name for one in NOISES}
+    assert all(len(found[one.name]) == 5 for one in NOISES)
+    x = as_floats(DATA.test.images)
+    damaged = corrupt(x, "masking", 0.4, [noise("masking", 0, name) for name in range(40)])
+    with torch.no_grad():
+        errors = [(one - x).square().flatten(1).mean(1) for one in (damaged, model.reconstruct(damaged))]
+    assert found["masking"][2] == pytest.approx(measures.gain(*errors), abs=1e-5)
 
 
 def test_noise_that_does_nothing_leaves_nothing_to_gain() -> None:
     found = report.denoising(built(Denoising, noise="masking", amount=0.0), DATA.test, 0)
     assert found["amounts"] == [0.1, 0.25, 0.4, 0.55, 0.7]
+    black = replace(DATA.test, images=np.zeros_like(DATA.test.images))
+    found = report.denoising(built(Denoising), black, 0)
+    assert "masking" not in found and "shot" not in found and "impulse" in found
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------

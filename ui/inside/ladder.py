@@ -153,8 +153,10 @@ def say(run: Run, survey: Survey | None) -> None:
         help="Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016).",
     )
     cells[1].metric("Rate", f"{rate:.1f} nats")
-    cells[2].metric("Distortion", f"{float(survey.reconstruction.mean()):.1f} nats")
-    cells[3].metric("−ELBO", f"{float(survey.negative_elbo.mean()):.1f} nats")
+    bernoulli = run.record.settings().likelihood == "bernoulli"  # type: ignore[attr-defined]
+    gray = "Of gray pixels: the cross-entropy that training lowers, no likelihood." if bernoulli else None
+    cells[2].metric("Distortion", f"{float(survey.reconstruction.mean()):.1f} nats", help=gray)
+    cells[3].metric("−ELBO", f"{float(survey.negative_elbo.mean()):.1f} nats", help=gray)
     if active == 0:
         st.error(
             "**Posterior collapse.** Every picture has the same code, the prior: the decoder draws one average picture.",

@@ -138,10 +138,15 @@ def standing(subject: Subject, found: Parts, unit: str) -> None:
     figure.update_xaxes(title=dict(text=f"−ELBO in {unit}", standoff=4))
     st.plotly_chart(figure, key="standing", config=CONFIG)
     place = percentile(value, survey.negative_elbo)
+    gray = (
+        " Gray as they come: the Library's likelihood is of pixels made black or white."
+        if subject.model.config.likelihood == "bernoulli"
+        else ""
+    )
     st.caption(
         f"The line is this picture: it costs more than {place:.1f} % of {len(survey.kl):,} test pictures. "
         f"Their mean is {UNITS[unit] * float(survey.negative_elbo.mean()):.1f} {unit}, of which the KL is "
-        f"{UNITS[unit] * float(survey.kl.mean()):.1f}."
+        f"{UNITS[unit] * float(survey.kl.mean()):.1f}.{gray}"
     )
 
 

@@ -324,12 +324,16 @@ def test_runs_of_one_name_have_columns_of_their_own(open_page: Open, store: Stor
 
 SCORES: dict[str, dict[str, Any]] = {
     "reconstruction": {"n": 300, "sse": 0.64, "psnr": 20.0, "ssim": 0.9, "ssim_n": 300, "pca_numbers": 32, "pca_sse": 0.5},
-    "codes": {"n": 1_000, "probe_error": 0.05, "knn_accuracy": 0.96, "trustworthiness": 0.99, "trustworthiness_n": 300},
+    "codes": {
+        "n": 1_000, "probe_error": 0.05, "knn_accuracy": 0.96, "voters": 10,
+        "trustworthiness": 0.99, "trustworthiness_n": 30, "neighbours": 14,
+    },
     "vae": {
         "nll": 20.25, "nll_error": 0.5, "nll_n": 300, "importance_samples": 500, "binarised": 1,
         "kl": 0.1, "active": 0, "numbers": 32,
     },
-    "judge": {"accuracy": 0.98, "floor": 0.4, "n": 300},
+    "denoising": {"n": 300, "amounts": [0.3], "gain": [9.0], "gaussian": [1.0, 2.0, 3.0, 4.0, 5.25]},
+    "judge": {"accuracy": 0.98, "floor": 0.4, "n": 300, "classes": [0.6, 0.4]},
     "gaussian": {"frechet": 7.5, "precision": 0.5, "recall": 0.4, "sure": 0.9, "diversity": 0.9, "classes": [0.5, 0.5]},
     "mixture": {"frechet": 2.5, "precision": 0.5, "recall": 0.4, "sure": 0.9, "diversity": 0.9, "classes": [0.5, 0.5]},
 }  # fmt: skip
@@ -347,7 +351,11 @@ def test_what_was_measured_of_a_run_is_shown_and_can_be_taken_away(open_page: Op
     assert not page.exception
     for words in (
         "20.25 ± 0.50",
-        "k = 500, 300 pictures",
+        "± standard error; k = 500, 300 pictures, binarised at random",
+        "14 neighbours, 30 pictures",
+        "Gaussian noise",
+        "+5.25 dB",
+        "test pictures",
         "PCA with 32 numbers: 0.50",
         "from the prior",
         "7.50",

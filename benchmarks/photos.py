@@ -1,4 +1,7 @@
-"""Train the photo models in the box: `python -m benchmarks.photos PHOTOS [--only ID] [--seconds S] [--from ID]`.
+"""Train the photo models in the box: `python -m benchmarks.photos PHOTOS [--only ID]`, each in the rounds that it had.
+
+Another round goes on from the weights of a run: `--only ID --from RUN --seconds S [--batch-size N] [--settings JSON]`, as in
+`--settings '{"crop": 96, "lr": 7e-4, "half": false}'`.
 
 PHOTOS is a folder with photographs of BSDS500 that are in none of the usual test sets. Two more are left out, since they are in
 Set12 and very likely in RNI15. Weights are put away in half precision, after a look at what that costs; pictures of the
@@ -8,11 +11,12 @@ photographs are not.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +36,22 @@ LOSS = 0.01  # dB that half precision may cost
 
 
 @dataclass(frozen=True)
+class Round:
+    """One training: from nothing, or from the weights of the round before. Settings are what differs from the model's."""
+
+    seconds: float
+    batch_size: int = 8
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Shipped:
     id: str
     name: str
     family: str
-    seconds: float
+    seconds: float  # of the first round
     settings: Mapping[str, Any]
+    further: tuple[Round, ...] = ()
 
 
 BOX = {
@@ -45,7 +59,12 @@ BOX = {
     for one in (
         Shipped("photos-white-noise", "White noise", "photo_denoiser", 5_100, {"half": True}),
         Shipped(
-            "photos-camera-noise", "Camera noise", "photo_denoiser", 2_500, {"half": True, "noise": "camera"}
+            "photos-camera-noise",
+            "Camera noise",
+            "photo_denoiser",
+            2_500,
+            {"half": True, "noise": "camera"},
+            (Round(2_400),),
         ),
         Shipped("photos-autoencoder", "Photo autoencoder", "photo_autoencoder", 2_400, {"half": True}),
     )
@@ -56,8 +75,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photos", description=__doc__)
     parser.add_argument("photos", type=Path, metavar="PHOTOS")
     parser.add_argument("--only", choices=list(BOX), metavar="ID")
-    parser.add_argument("--seconds", type=float, help="default: what the model in the box had")
-    parser.add_argument("--from", dest="origin", metavar="ID", help="start from the weights of this run")
+    parser.add_argument("--from", dest="origin", metavar="RUN", help="one more round, from these weights")
+    parser.add_argument("--seconds", type=float, help="of that round; without --from, of the only one")
+    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="of that round")
+    parser.add_argument(
+        "--settings", type=json.loads, default={}, metavar="JSON", help="of that round, where it differs"
+    )
     parser.add_argument(
         "--ship", type=Path, metavar="FOLDER", help="only put away a run that has been trained elsewhere"
     )
@@ -82,12 +105,22 @@ def photographs(photos: Path, scratch: Path) -> Dataset:
 
 
 def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespace) -> Run:
+    """The run of the last round."""
     kind = family(one.family)
-    plan = Plan(seconds=options.seconds or one.seconds, batch_size=8, threads=1)
-    origin = Store().run(options.origin) if options.origin else None
-    run = store.create(kind(kind.Config(**one.settings), data.shape), plan, data, one.name, origin=origin)
-    learn(one.id, run, run.begin(torch.device("cpu")), data)
+    run = Store().run(options.origin) if options.origin else None
+    for each in rounds(one, options):
+        config = kind.Config(**{**one.settings, **each.settings})
+        plan = Plan(seconds=each.seconds, batch_size=each.batch_size, threads=1)
+        run = store.create(kind(config, data.shape), plan, data, one.name, origin=run)
+        learn(one.id, run, run.begin(torch.device("cpu")), data)
+    assert run is not None
     return run
+
+
+def rounds(one: Shipped, options: argparse.Namespace) -> list[Round]:
+    if options.origin or options.seconds:
+        return [Round(options.seconds or one.seconds, options.batch_size, options.settings)]
+    return [Round(one.seconds), *one.further]
 
 
 def ship(run: Run, id: str, data: Dataset, store: Store) -> None:

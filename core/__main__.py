@@ -164,7 +164,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--model", default=AUTO, metavar="RUN", help="default: auto, by the kind of noise")
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1.5; default: 1")
     one.add_argument(
-        "--texture", type=float, default=0.0, metavar="X", help="share of fine light and dark to keep, 0 to 1"
+        "--texture",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of light and dark, grain and all, to give back, 0 to 1",
     )
 
     one = verb(export, "Write a run into one zip.")

@@ -19,13 +19,18 @@ from torch import Tensor
 
 from core import photos, robustness
 from core.evaluation import psnr
+from core.families.photo_denoiser import PhotoDenoiser
 from core.family import Restorer
 
 SMALLEST = 11  # pixels a side that the window of SSIM needs
 
 
 class Denoiser(NamedTuple):
-    """`clean` maps a noisy picture (3,H,W), float and perhaps beyond [0,1], and the deviation of its noise if known."""
+    """`clean` maps a noisy picture (C,H,W), float and perhaps beyond [0,1], and the deviation of its noise if known.
+
+    A gray picture has one channel. Three equal ones would make it easy for whoever takes their noise for three draws, and hard
+    for whoever takes the draws to be independent. What comes back may have three.
+    """
 
     key: str
     title: str
@@ -38,7 +43,7 @@ class Result:
 
     key: str
     title: str
-    pixels: np.ndarray  # uint8 (H,W,3)
+    pixels: np.ndarray  # uint8 (H,W,C)
     psnr: float  # dB
     ssim: float  # nan for pictures that are too small for it
     seconds: float
@@ -61,9 +66,10 @@ def bm3d(x: Tensor, sigma: float | None) -> Tensor:
 
     pixels = x.permute(1, 2, 0).double().numpy()
     known = estimate_sigma(pixels, average_sigmas=True, channel_axis=2) if sigma is None else sigma
-    return torch.from_numpy(np.asarray(import_module("bm3d").bm3d_rgb(pixels, max(1e-6, known)))).permute(
-        2, 0, 1
-    )
+    package = import_module("bm3d")
+    restore = package.bm3d if len(x) == 1 else package.bm3d_rgb
+    back = np.asarray(restore(pixels, max(1e-6, known))).reshape(pixels.shape)
+    return torch.from_numpy(back).permute(2, 0, 1)
 
 
 def learnt(models: Mapping[str, Restorer], titles: Mapping[str, str]) -> list[Denoiser]:
@@ -71,22 +77,43 @@ def learnt(models: Mapping[str, Restorer], titles: Mapping[str, str]) -> list[De
 
     def cleaner(model: Restorer) -> Callable[[Tensor, float | None], Tensor]:
         def clean(x: Tensor, sigma: float | None) -> Tensor:
-            return photos.finished(photos.tiled(model, x, None))
+            return photos.finished(photos.tiled(model, tripled(x), None))
 
         return clean
 
     return [Denoiser(id, titles[id], cleaner(model)) for id, model in models.items()]
 
 
+def automatic(models: Mapping[str, PhotoDenoiser]) -> Denoiser:
+    """Where nobody chooses a model: the noise is looked at, and the model that suits it is told its level."""
+
+    def clean(x: Tensor, sigma: float | None) -> Tensor:
+        picture = tripled(x)
+        id, noise = photos.fitting(models, picture)
+        return photos.finished(photos.tiled(models[id], picture, noise.sigma))
+
+    return Denoiser("auto", "Ours, automatic", clean)
+
+
+def tripled(x: Tensor) -> Tensor:
+    """(1|3,H,W) -> (3,H,W)"""
+    return x.expand(3, -1, -1).contiguous()
+
+
+def gray_as_one(pixels: np.ndarray) -> np.ndarray:
+    """(H,W,C) with one channel where there is no colour."""
+    return pixels[:, :, :1] if (pixels == pixels[:, :, :1]).all() else pixels
+
+
 def contest(
     clean: np.ndarray, noisy: Tensor, sigma: float | None, denoisers: list[Denoiser]
 ) -> Iterator[Result]:
-    """Every denoiser on the same picture: clean is uint8 (H,W,3), noisy (3,H,W)."""
+    """Every denoiser on the same picture: clean is uint8 (H,W,C), noisy (C,H,W)."""
     for one in denoisers:
         started = time.perf_counter()
         back = one.clean(noisy, sigma)
         seconds = time.perf_counter() - started
-        pixels = photos.as_pixels(back.float(), 3)
+        pixels = photos.as_pixels(back.float(), clean.shape[2])
         yield Result(one.key, one.title, pixels, decibels(pixels, clean), similarity(pixels, clean), seconds)
 
 

@@ -1,7 +1,8 @@
 """A photograph taken out of its file to be worked on, and put back into a file like the one that was brought.
 
 Unlike a `Picture` of `core.intake`, an `Original` still knows its transparency, its colour profile and its EXIF data.
-Pixels stay in the colour space of their profile: nothing is converted. XMP and IPTC are not carried over.
+Pixels stay in the colour space of their profile, or of what a PNG says without one: nothing is converted. XMP, IPTC, texts and
+comments are not carried over.
 
     JPEG  4:4:4, and each coefficient as fine as in the file that came in and as at `QUALITY`, whichever is finer
     WebP  lossless where the file was, else `QUALITY`
@@ -11,15 +12,18 @@ Pixels stay in the colour space of their profile: nothing is converted. XMP and 
 
 import functools
 import io
+import itertools
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from core.intake import clean_name, container, decoding, eight_bit, opened, orientation_of, upright
@@ -33,7 +37,20 @@ _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "TIF
 _SPACES = {1: b"GRAY", 3: b"RGB "}  # of ICC profiles, by channels
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXIF = b"Exif\0\0"
+_OLD_EXIF = "Raw profile type exif"  # in PNGs by ImageMagick
 _STRIP = 2**18  # bytes of a TIFF that are packed together
+
+# Chunks of a PNG that say what its values mean, and how many bytes they hold.
+_COLOURS = {b"cICP": 4, b"cHRM": 32, b"gAMA": 4, b"sRGB": 1}
+
+# Where Pillow puts XMP and IPTC, by name or as tags of a TIFF.
+_XMP = {
+    "xmp",
+    "XML:com.adobe.xmp",
+    "photoshop",
+    *(f"Raw profile type {kind}" for kind in ("xmp", "iptc", "8bim")),
+}
+_XMP_TAGS = {ExifTags.Base.XMLPacket, ExifTags.Base.ImageResources, ExifTags.Base.IPTCNAA}
 
 # The tags of a TIFF that say something about the photograph; all others say how the file is laid out.
 _ABOUT = (
@@ -66,6 +83,7 @@ class Original:
     format: str  # one of `intake.FORMATS`
     exif: bytes = b""  # true of the upright pixels, without thumbnail
     icc: bytes = b""  # of the colour space of the pixels
+    colours: tuple[tuple[bytes, bytes], ...] = ()  # the same without a profile: chunks of a PNG
     dpi: tuple[float, float] | None = None
     quantisation: tuple[tuple[int, ...], ...] = ()  # of a JPEG: a table of 64 steps for each component
     lossless: bool = False  # of a WebP
@@ -103,6 +121,8 @@ def write(original: Original, pixels: np.ndarray) -> bytes:
     options: dict[str, Any] = {"exif": original.exif, "icc_profile": original.icc}
     if original.dpi:
         options["dpi"] = original.dpi
+    if _format(original) == "PNG":
+        options["pnginfo"] = _info(original)
     if _format(original) == "JPEG":
         options |= {"qtables": _tables(original), "subsampling": "4:4:4"}
     if _format(original) == "WEBP":
@@ -126,6 +146,14 @@ def denoised_name(original: Original) -> str:
     """holiday.JPG -> holiday-denoised.jpg"""
     stem = re.sub(r"\.[a-z][a-z0-9]{1,4}$", "", original.name, flags=re.IGNORECASE).strip(". ")
     return f"{stem or 'picture'}-denoised{suffix(original)}"
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """`name`, with a number before it where another has it; then it is taken too. To many disks, A and a are the same."""
+    numbered = (f"{number:02}-{name}" for number in itertools.count(2))
+    free = next(one for one in itertools.chain([name], numbered) if one.casefold() not in taken)
+    taken.add(free.casefold())
+    return free
 
 
 def _format(original: Original) -> str:
@@ -170,6 +198,7 @@ def _decode(data: bytes, name: str) -> Original:
         container(image),
         exif=_exif(image, width, height, notes),
         icc=b"" if image.mode == "CMYK" else _icc(image.info | profile, channels, notes),
+        colours=_colours(data),
         dpi=_dpi(image, sideways),
         quantisation=_quantisation(image),
         lossless=image.format == "WEBP" and _is_lossless(data),
@@ -199,9 +228,19 @@ def _changes(image: Image.Image, deep: bool, channels: int) -> list[str]:
         changes.append("black and white turned into gray")
     if deep and not image.mode.startswith("I"):
         changes.append("16-bit values scaled to 8 bits")
-    if {"xmp", "XML:com.adobe.xmp", "photoshop"} & image.info.keys():
+    texts, tags = _texts(image), set(getattr(image, "tag_v2", ()))
+    if _XMP & (image.info.keys() | texts) or _XMP_TAGS & tags:
         changes.append("XMP and IPTC data left out")
+    if texts - _XMP - {_OLD_EXIF}:
+        changes.append("texts left out")
+    elif "comment" in image.info:  # of a JPEG or GIF
+        changes.append("comment left out")
     return changes
+
+
+def _texts(image: Image.Image) -> set[str]:
+    """What the texts in a PNG are called. For those of an animated one, Pillow would go through all of its frames."""
+    return set() if getattr(image, "is_animated", False) else set(getattr(image, "text", ()))
 
 
 def _dpi(image: Image.Image, sideways: bool) -> tuple[float, float] | None:
@@ -265,19 +304,30 @@ def _without_profile(data: bytes) -> tuple[bytes, dict[str, bytes]]:
 
     A profile that cannot be unpacked is empty. Other files are returned as they are.
     """
-    profile: dict[str, bytes] = {}
+    profiles = [(start, end) for kind, start, end in _chunks(data) if kind == b"iCCP"]
+    if not profiles:
+        return data, {}
+    start, end = profiles[0]
+    edges = [0, *itertools.chain(*profiles), len(data)]
+    rest = b"".join(data[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    return rest, {"icc_profile": _unpacked(data[start + 8 : end - 4])}
+
+
+def _colours(data: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Each of `_COLOURS` that is whole, with its content."""
+    found = {kind: data[start + 8 : end - 4] for kind, start, end in _chunks(data) if kind in _COLOURS}
+    return tuple((kind, told) for kind, told in found.items() if len(told) == _COLOURS[kind])
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of everything before the pixels of a PNG; nothing for other files."""
     at = len(_PNG) if data.startswith(_PNG) else len(data)
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
         if kind == b"IDAT":
-            break
-        if kind == b"iCCP":
-            profile.setdefault("icc_profile", _unpacked(data[at + 8 : end - 4]))
-            data = data[:at] + data[end:]
-        else:
-            at = end
-    return data, profile
+            return
+        yield kind, at, at + 12 + length
+        at += 12 + length
 
 
 def _unpacked(chunk: bytes) -> bytes:
@@ -308,8 +358,8 @@ def _exif(image: Image.Image, width: int, height: int, notes: list[str]) -> byte
 def _exif_block(info: dict[Any, Any]) -> bytes:
     """As it lies in a JPEG, WebP or PNG, from its TIFF header on."""
     block: bytes = info.get("exif", b"")
-    if not block and "Raw profile type exif" in info:  # older PNG, by ImageMagick
-        block = bytes.fromhex("".join(info["Raw profile type exif"].split("\n")[3:]))
+    if not block and _OLD_EXIF in info:
+        block = bytes.fromhex("".join(info[_OLD_EXIF].split("\n")[3:]))
     return block.removeprefix(_EXIF).removeprefix(_EXIF)
 
 
@@ -377,6 +427,13 @@ def _blank_thumbnail(tiff: bytearray, order: str, start: int) -> None:
 
 
 # --- to the file ---
+
+
+def _info(original: Original) -> PngInfo:
+    info = PngInfo()
+    for kind, told in original.colours:
+        info.add(kind, told)
+    return info
 
 
 def _tables(original: Original) -> list[list[int]]:

@@ -8,7 +8,7 @@ restored   tile by tile in bounded memory; a generator, so that whoever waits se
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.families.photo_denoiser import LUMA, STRONGEST, PhotoDenoiser
+from core.families.photo_denoiser import LUMA, PhotoDenoiser
 from core.family import Restorer
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's o
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 MOST_OF = 0.75  # of the level that a model for cameras finds: for white noise 0.9 to 2.4 was seen, without 0.1 to 0.7
 STRENGTHS = (0.0, 1.5)
+ENDED = ("stopped", "completed")  # what may be chosen, the better last
 
 
 class Span(NamedTuple):
@@ -152,10 +153,8 @@ def middle(x: Tensor) -> Tensor:
 class Wish:
     """How much is to be taken away."""
 
-    strength: float = (
-        1.0  # of the noise level that the net is told: 0 changes nothing, 1 is what was estimated
-    )
-    texture: float = 0.0  # share of the light and dark, but never of the colour, that is given back
+    strength: float = 1.0  # of the noise level that is told, and below 1 of what is taken: 0 changes nothing
+    texture: float = 0.0  # share of light and dark, grain and all, that is given back; never of colour
     sigma: float | None = None  # the noise level, where it is known
 
     def knowing(self, noise: Noise) -> Wish:
@@ -164,10 +163,16 @@ class Wish:
 
 
 def restored(model: Restorer, pixels: np.ndarray, wish: Wish = Wish()) -> Generator[float, None, np.ndarray]:
-    """uint8 (H,W,3) or (H,W,1) -> the same, restored; yields the share that is done."""
+    """uint8 (H,W,3) or (H,W,1) -> the same, restored; yields the share that is done.
+
+    A net that is told of no noise at all still takes most of it away. So below a strength of 1 a share is taken of what it
+    takes. A level beyond those that it learnt on is told as it is: the net cleans better then.
+    """
     x = as_colour(pixels)
     sigma = level(model, x) if wish.sigma is None else wish.sigma
-    back = yield from tiled(model, x, min(wish.strength * sigma, STRONGEST))
+    back = yield from tiled(model, x, wish.strength * sigma)
+    if wish.strength < 1:
+        back = x.lerp(back, wish.strength)
     if wish.texture:
         taken = x - back
         back = back + wish.texture * (taken * taken.new_tensor(LUMA).view(3, 1, 1)).sum(0)
@@ -187,20 +192,58 @@ def as_pixels(x: Tensor, channels: int) -> np.ndarray:
     return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
 
 
+# --- models -----------------------------------------------------------------------------------------------------
+
+
 def denoisers(store: Store) -> dict[str, Run]:
-    """The runs that can clean a photograph, by id, in the order they were made."""
-    return {run.id: run for run in store.runs() if run.record.family == PhotoDenoiser.key and run.has_weights}
+    """The runs that can clean a photograph, by id, the best first: completed before stopped, then by decibels when tested."""
+    able = [run for run in store.runs() if run.record.family == PhotoDenoiser.key and can_clean(run)]
+    return {run.id: run for run in sorted(able, key=standing, reverse=True)}
+
+
+def can_clean(run: Run) -> bool:
+    """Whether its training is over, and was one on colours."""
+    return run.record.status in ENDED and run.has_weights and run.record.shape[0] == len(LUMA)
+
+
+def standing(run: Run) -> tuple[int, float, str]:
+    """The greater, the better. Of two that are equal, or were never tested, the newer one is."""
+    tested = run.record.metrics.get("test", {}).get("decibels")
+    known = type(tested) is float and math.isfinite(tested)
+    return ENDED.index(run.record.status), tested if known else -math.inf, run.record.created
+
+
+def opened(
+    runs: Mapping[str, Run], load: Callable[[Run], Restorer] = Run.restorer
+) -> tuple[dict[str, PhotoDenoiser], list[str]]:
+    """Those that can be loaded, by id and in this order, and what is wrong with the others."""
+    models: dict[str, PhotoDenoiser] = {}
+    problems: list[str] = []
+    for id, run in runs.items():
+        try:
+            model = load(run)
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        if isinstance(model, PhotoDenoiser):
+            models[id] = model
+        else:
+            problems.append(f"{id} does not remove noise.")
+    return models, problems
 
 
 def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]:
     """Which model suits the noise in x (3,H,W), and that noise. Raises ValueError where there is none to choose from.
 
-    A net that has learnt white noise alone is blind to any other: it finds as much as one that knows cameras only where the
-    noise is white. A fine texture looks like noise to it as well, but what it takes away there is not white.
+    Of several for one kind of noise the first is taken. A net that has learnt white noise alone is blind to any other: it finds
+    as much as one that knows cameras only where the noise is white. A fine texture looks like noise to it as well, but what
+    it takes away there is not white.
     """
     if not models:
         raise ValueError("there is no model that cleans photographs")
-    by_kind = {model.config.noise: id for id, model in models.items()}
+    by_kind: dict[str, str] = {}
+    for id, model in models.items():
+        by_kind.setdefault(model.config.noise, id)
     found = {kind: noise(models[id], x) for kind, id in by_kind.items()}
     kind = next(iter(found))
     if len(found) == 2:

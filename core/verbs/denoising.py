@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from core.verbs.console import BadInput, read_file, save, say
 
 if TYPE_CHECKING:
     from core.families.photo_denoiser import PhotoDenoiser
+    from core.store import Run, Store
 
 AUTO = "auto"
 
@@ -27,7 +30,9 @@ def denoise(options: argparse.Namespace) -> None:
     models = chosen(options)
     wish = Wish(options.strength, options.texture)
     cleaned = 0
-    for path, under in wanted(options.file):
+    pictures = [*wanted(options.file)]  # before anything is written among them
+    places = Places(path for path, _ in pictures)
+    for path, under in pictures:
         try:
             photo = original.read(read_file(path), path.name)
         except (Refused, BadInput) as error:
@@ -36,12 +41,12 @@ def denoise(options: argparse.Namespace) -> None:
         x = photos.as_colour(photo.pixels)
         name, noise = photos.fitting(models, x)
         pixels = photos.finished(photos.restored(models[name], photo.pixels, wish.knowing(noise)))
-        file = options.out / under / original.denoised_name(photo)
-        if file.resolve() == path.resolve():
-            raise BadInput(f"{file} is one of the pictures that came in: choose another --out")
+        file = places.free(options.out / under, original.denoised_name(photo))
         save(file, original.write(photo, pixels))
         cleaned += 1
         say(f"{path}: noise {255 * noise.sigma:.1f} of 255, {noise.kind}; cleaned by {name}")
+        for note in photo.notes:
+            say(f"{path}: {note}")
         print(file)
     if not cleaned:
         raise BadInput(
@@ -50,25 +55,52 @@ def denoise(options: argparse.Namespace) -> None:
 
 
 def chosen(options: argparse.Namespace) -> dict[str, PhotoDenoiser]:
-    """The models to choose from: all of the store, or the one that was named. Raises StoreError or BadInput."""
-    from core.families.photo_denoiser import PhotoDenoiser
-    from core.photos import denoisers
+    """The models to choose from: what is sound in the store, or the one that was named. Raises StoreError or BadInput."""
+    from core.photos import denoisers, opened
     from core.store import Store
 
     store = Store(options.store)
-    runs = denoisers(store) if options.model == AUTO else {options.model: store.run(options.model)}
-    if not runs:
+    if options.model != AUTO:
+        return {options.model: cleaner(store.run(options.model), store)}
+    models, problems = opened(denoisers(store))
+    for problem in problems:
+        say(f"left out: {problem}")
+    if not models:
         raise BadInput(
             "there is no model that cleans photographs; train one with "
             "`python -m core train --family photo_denoiser --dataset pieces:FOLDER`"
         )
-    models = {}
-    for id, run in runs.items():
-        model = run.restorer()
-        if not isinstance(model, PhotoDenoiser):
-            raise BadInput(f"{id} does not remove noise; choose one of {', '.join(denoisers(store))}")
-        models[id] = model
     return models
+
+
+def cleaner(run: Run, store: Store) -> PhotoDenoiser:
+    """Raises StoreError where it is damaged, and BadInput where it does something else."""
+    from core.families.photo_denoiser import PhotoDenoiser
+    from core.photos import denoisers
+
+    model = run.restorer()
+    if not isinstance(model, PhotoDenoiser):
+        raise BadInput(f"{run.id} does not remove noise; choose one of {', '.join(denoisers(store))}")
+    return model
+
+
+class Places:
+    """For results: on none of the pictures that were brought, by whatever name, and on no other result."""
+
+    def __init__(self, brought: Iterable[Path]) -> None:
+        self.taken: defaultdict[str, set[str]] = defaultdict(set)
+        for path in brought:
+            for file in (path, Path(os.path.realpath(path))):
+                self.names(file.parent).add(file.name.casefold())
+
+    def free(self, folder: Path, name: str) -> Path:
+        from core.original import unused
+
+        return folder / unused(name, self.names(folder))
+
+    def names(self, folder: Path) -> set[str]:
+        """Those that are taken there."""
+        return self.taken[os.path.realpath(folder).casefold()]
 
 
 def wanted(paths: list[Path]) -> Iterator[tuple[Path, Path]]:

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 
 from core.__main__ import main
 from core.store import Store
-from tests.photographs import denoiser, jpeg, scene
+from tests.photographs import autoencoder, denoiser, jpeg, scene
 
 
 @pytest.fixture
@@ -105,13 +105,94 @@ def test_nothing_readable_and_no_model_are_said(
     assert "there is no model that cleans photographs" in capsys.readouterr().err
 
 
-def test_a_picture_is_never_written_over(
+def save(file: Path, seed: int = 0, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(scene(20, 20, seed=seed)).save(buffer, kind)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def test_pictures_of_one_name_do_not_share_a_result(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file called like its own result: "x-denoised.png" becomes "x-denoised-denoised.png"."""
-    buffer = io.BytesIO()
-    Image.fromarray(scene(20, 20)).save(buffer, "PNG")
-    file = tmp_path / "x-denoised.png"
-    file.write_bytes(buffer.getvalue())
-    assert main(["denoise", str(file), "--out", str(tmp_path)]) == 0
-    assert file.read_bytes() == buffer.getvalue()
+    """Of two folders, with two suffixes of one format, and where only the size of letters differs."""
+    files = [
+        tmp_path / name
+        for name in ("day1/a.jpg", "day1/a.jpeg", "day1/A.jpg", "day2/a.jpg", "day2/02-a.jpg", "day2/b.jpg")
+    ]
+    for seed, file in enumerate(files):
+        save(file, seed, "JPEG")
+    out = tmp_path / "out"
+    assert main(["denoise", *map(str, files), "--out", str(out)]) == 0
+    results = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({file.name.casefold() for file in results}) == len(files) == len([*out.iterdir()])
+    for file, result in zip(files, results, strict=True):
+        distance = np.abs(np.asarray(Image.open(file)).astype(int) - np.asarray(Image.open(result))).mean()
+        others = [other for other in files if other is not file]
+        assert distance < min(
+            np.abs(np.asarray(Image.open(other)).astype(int) - np.asarray(Image.open(result))).mean()
+            for other in others
+        )
+
+
+def test_two_folders_with_the_same_names_inside(store: Store, tmp_path: Path) -> None:
+    for seed, day in enumerate(("day1", "day2")):
+        save(tmp_path / day / "sea" / "x.png", seed)
+    assert (
+        main(["denoise", str(tmp_path / "day1"), str(tmp_path / "day2"), "--out", str(tmp_path / "out")]) == 0
+    )
+    assert {file.name for file in (tmp_path / "out" / "sea").iterdir()} == {
+        "x-denoised.png",
+        "02-x-denoised.png",
+    }
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_picture_is_never_written_over(store: Store, tmp_path: Path, link: bool) -> None:
+    """Not even one that is called like the result of another, or reached through a link."""
+    album, out = tmp_path / "album", tmp_path / "album"
+    before = {name: save(album / name, seed) for seed, name in enumerate(("x.png", "x-denoised.png"))}
+    if link:
+        out = tmp_path / "same"
+        out.symlink_to(album)
+    assert main(["denoise", str(album), "--out", str(out)]) == 0
+    assert {name: (album / name).read_bytes() for name in before} == before
+    assert {file.name for file in album.iterdir()} - before.keys() == {
+        "02-x-denoised.png",
+        "x-denoised-denoised.png",
+    }
+
+
+def test_what_will_be_different_is_said(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / "deep.png"
+    Image.fromarray(scene(20, 20)[:, :, 0].astype(np.uint16) * 257).save(deep)
+    assert main(["denoise", str(deep), "--out", str(tmp_path / "out")]) == 0
+    assert f"{deep}: 16-bit values scaled to 8 bits" in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_left_out_unless_it_was_named(
+    store: Store, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = next(run for run in store.runs() if run.title == "White noise")
+    broken.weights_file.write_bytes(b"no weights")
+    command = ["denoise", str(album / "lying.jpg"), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    told = capsys.readouterr().err
+    assert f"left out: {broken.id}" in told and "cleaned by" in told
+    assert main([*command, "--model", broken.id]) == 2
+
+
+def test_a_model_that_cannot_clean_photographs_is_said(
+    store: Store, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One for gray alone, and one that does something else."""
+    gray, other = denoiser(store, name="Gray"), autoencoder(store)
+    gray.update(shape=(1, 32, 32))
+    command = ["denoise", str(album / "lying.jpg"), "--out", str(tmp_path / "out")]
+    for run, said in ((gray, "cannot be loaded"), (other, "does not remove noise")):
+        assert main([*command, "--model", run.id]) == 2
+        assert f"{run.id} {said}" in capsys.readouterr().err
+    assert main(command) == 0

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
-from PIL.TiffImagePlugin import IFDRational
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from core import intake, original
 from core.intake import Refused
-from core.original import Original, denoised_name, mime, read, suffix, write
+from core.original import Original, denoised_name, mime, read, suffix, unused, write
 from tests.core.test_intake import SEEDS, chunk, encoded, mutated, png
 
 RNG = np.random.default_rng(0)
@@ -174,6 +175,35 @@ def test_the_profile_comes_back_byte_for_byte(format: str, pixels: np.ndarray, p
     assert same(one).info["icc_profile"] == profile and one.notes == ()
 
 
+LINEAR = {
+    b"gAMA": struct.pack(">I", 100_000),
+    b"cHRM": struct.pack(">8I", 31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000),
+    b"cICP": bytes([12, 8, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("pixels", [COLOUR, GRAY], ids=["colour", "gray"])
+def test_what_a_png_says_of_its_colours_without_a_profile_comes_back(pixels: np.ndarray) -> None:
+    """Else a linear or wide picture would look like another one."""
+    data = encoded(pixels)
+    told = b"".join(chunk(kind, body) for kind, body in LINEAR.items())
+    one = read(data[:33] + told + data[33:], "x")
+    back = write(one, one.pixels)
+    assert one.notes == () and dict(one.colours) == LINEAR
+    assert all(back.count(chunk(kind, body)) == 1 for kind, body in LINEAR.items())
+    assert back.index(b"cHRM") < back.index(b"IDAT") and opened(back).info["gamma"] == 1.0
+
+
+def test_srgb_stands_beside_no_profile() -> None:
+    data = encoded(COLOUR, icc_profile=SRGB)
+    one = read(data[:33] + chunk(b"sRGB", b"\0") + chunk(b"gAMA", bytes(3) + b"\1") + data[33:], "x")
+    back = write(one, one.pixels)
+    assert one.icc == SRGB and b"iCCP" in back and b"sRGB" not in back
+    assert dict(read(encoded(COLOUR)[:33] + chunk(b"sRGB", b"\0") + encoded(COLOUR)[33:], "x").colours) == {
+        b"sRGB": b"\0"
+    }
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
 def test_transparency_comes_back_exactly(format: str) -> None:
     one = read(encoded(RGBA, format, **LOSSLESS[format] | ({"exact": True} if format == "WEBP" else {})), "x")
@@ -302,6 +332,18 @@ def test_a_webp_canvas_that_is_too_large_becomes_a_png() -> None:
     assert same(one).format == "PNG" and one.notes[-1].startswith("written as PNG: a WebP")
 
 
+def titled(keyword: str, text: str = "holiday") -> bytes:
+    info = PngInfo()
+    info.add_text(keyword, text)
+    return encoded(COLOUR, pnginfo=info)
+
+
+def tagged(tag: int) -> bytes:
+    tags = ImageFileDirectory_v2()
+    tags[tag], tags.tagtype[tag] = b"more", 7
+    return encoded(COLOUR, "TIFF", tiffinfo=tags)
+
+
 @pytest.mark.parametrize(
     ("data", "mode", "note"),
     [
@@ -312,6 +354,17 @@ def test_a_webp_canvas_that_is_too_large_becomes_a_png() -> None:
         (png(1, 1, b"\0" + bytes(8), depth=16, colour=6), "RGBA", "16-bit values scaled to 8 bits"),
         (encoded(Image.fromarray(GRAY).convert("1"), "TIFF"), "L", "black and white turned into gray"),
         (encoded(COLOUR, "JPEG", xmp=b"<x/>"), "RGB", "XMP and IPTC data left out"),
+        *((tagged(tag), "RGB", "XMP and IPTC data left out") for tag in (700, 33_723, 34_377)),
+        (titled("Raw profile type iptc"), "RGB", "XMP and IPTC data left out"),
+        (titled("XML:com.adobe.xmp"), "RGB", "XMP and IPTC data left out"),
+        (titled("Title"), "RGB", "texts left out"),
+        (titled("comment"), "RGB", "texts left out"),
+        (
+            encoded(COLOUR, "PNG")[:-12] + chunk(b"tEXt", b"Author\0me") + encoded(COLOUR)[-12:],
+            "RGB",
+            "texts left out",
+        ),
+        (encoded(COLOUR, "JPEG", comment=b"from the sea"), "RGB", "comment left out"),
     ],
 )
 def test_what_will_be_different_is_said(data: bytes, mode: str, note: str) -> None:
@@ -469,6 +522,12 @@ def test_any_exif_block_is_trued_or_left_out(data: st.DataObject) -> None:
     assert same(one).getexif().get(ExifTags.Base.Orientation, 1) == 1
 
 
+def test_a_file_of_nothing_but_profiles_is_read_in_no_time() -> None:
+    data = encoded(COLOUR)
+    one = read(data[:33] + chunk(b"iCCP", b"x\0\0") * 300_000 + data[33:], "x")
+    assert np.array_equal(one.pixels, COLOUR) and one.icc == b""
+
+
 # --- names --------------------------------------------------------------------------------------------------
 
 
@@ -487,3 +546,10 @@ def test_any_exif_block_is_trued_or_left_out(data: st.DataObject) -> None:
 def test_the_name_says_what_was_done_and_the_suffix_what_it_is(name: str, shown: str) -> None:
     one = read(encoded(COLOUR, "JPEG"), name)
     assert denoised_name(one) == shown and mime(one) == "image/jpeg"
+
+
+def test_a_name_that_is_taken_is_numbered_until_it_is_free() -> None:
+    taken: set[str] = set()
+    names = [unused(name, taken) for name in ("a.jpg", "03-a.jpg", "a.jpg", "A.JPG", "b.jpg", "a.jpg")]
+    assert names == ["a.jpg", "03-a.jpg", "02-a.jpg", "04-A.JPG", "b.jpg", "05-a.jpg"]
+    assert len({name.casefold() for name in names}) == len(names)

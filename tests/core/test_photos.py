@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 
 from core import photos
+from core.data import sample_photos
 from core.denoisers import classical, contest, decibels, learnt, similarity
 from core.families import photo_denoiser
 from core.families.photo_denoiser import PhotoDenoiser
-from core.photos import OVERLAP, TILE, Wish, finished, fitting, noise, restored, spans, tiled
+from core.judge import BOX
+from core.photos import OVERLAP, TILE, Wish, finished, fitting, noise, opened, restored, spans, tiled
 from core.store import Store
 from core.training import Plan
 from tests import toy
+from tests.photographs import autoencoder, denoiser
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -149,15 +152,52 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
         fitting({}, torch.zeros(3, 8, 8))
 
 
+@pytest.mark.parametrize("sigma", [5, 25])
+def test_a_frame_hides_no_noise(sigma: int) -> None:
+    """Of twice the picture's own area, and not along the squares: 0.1 was found for 25, and the wrong model taken."""
+    models, problems = opened(photos.denoisers(Store(BOX)))
+    clean = sample_photos()["cat"][20:276, 100:356]
+    noisy = clean / 255 + np.random.default_rng(0).normal(0, sigma / 255, clean.shape)
+    bare = (noisy.clip(0, 1) * 255).round().astype(np.uint8)
+    framed = np.pad(bare, ((100, 90), (90, 100), (0, 0)), constant_values=255)
+    id, found = fitting(models, photos.as_colour(framed))
+    assert models[id].config.noise == "gaussian" and not problems
+    assert found.sigma * 255 == pytest.approx(sigma, rel=0.1)
+    assert photos.level(models[id], photos.as_colour(framed)) == pytest.approx(
+        photos.level(models[id], photos.as_colour(bare)), rel=0.03
+    )
+
+
 # --- wishes -----------------------------------------------------------------------------------------------------
 
 
-def test_strength_changes_what_the_net_is_told(plain: PhotoDenoiser) -> None:
+def test_strength_is_what_the_net_is_told_and_below_one_the_share_of_what_it_takes(
+    plain: PhotoDenoiser,
+) -> None:
     pixels = np.full((20, 30, 3), 200, np.uint8)
     for strength in (0.0, 0.5, 1.0, 1.5):
         taken = 200 - finished(restored(plain, pixels, Wish(strength))).astype(int)
-        assert (taken == round(strength * 0.1 * 255)).all()
+        assert (taken == round(min(1, strength) * strength * 0.1 * 255)).all()
     assert (finished(restored(plain, pixels, Wish(sigma=0.2))) == 200 - 51).all()
+
+
+def test_a_level_beyond_those_of_training_is_told_as_it_is(plain: PhotoDenoiser) -> None:
+    """At sigma 102 what was found and told was worth 1.8 dB more than 55 of 255, the strongest that the net had learnt on."""
+    pixels = np.full((20, 30, 3), 200, np.uint8)
+    assert (finished(restored(plain, pixels, Wish(1.5, sigma=0.4))) == 200 - 153).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_strength_zero_changes_nothing_and_more_takes_more(channels: int) -> None:
+    """On a net that has learnt; told of no noise at all it would still take 71 % of what it takes at full strength."""
+    model = Store(BOX).run("photos-white-noise").restorer()
+    clean = sample_photos()["cat"][100:164, 200:280, :channels]
+    noisy = clean / 255 + np.random.default_rng(0).normal(0, 25 / 255, clean.shape)
+    pixels = (noisy.clip(0, 1) * 255).round().astype(np.uint8)
+    made = [finished(restored(model, pixels, Wish(strength))) for strength in (0, 0.1, 0.4, 0.7, 1, 1.3)]
+    assert np.array_equal(made[0], pixels)
+    taken = [np.square(pixels.astype(float) - one).mean() ** 0.5 for one in made]
+    assert all(more > less + 0.05 for less, more in pairwise(taken)), taken
 
 
 def test_kept_texture_is_light_and_never_colour(plain: PhotoDenoiser) -> None:
@@ -224,12 +264,54 @@ def test_every_denoiser_meets_the_same_picture(model: PhotoDenoiser) -> None:
     assert results["tv"].psnr > results["nothing"].psnr + 2
 
 
+# --- models -----------------------------------------------------------------------------------------------------
+
+
 def test_the_store_tells_which_runs_clean_photographs(tmp_path: Path, model: PhotoDenoiser) -> None:
     store = Store(tmp_path)
     run = store.create(model, Plan(epochs=1), toy.dataset((3, 32, 32)))
+    run.update(status="completed")
     assert not photos.denoisers(store)
     run.save_weights(model)
     assert list(photos.denoisers(store)) == [run.id]
     with pytest.raises(Exception, match="restores photographs and has no codes"):
         run.load()
     assert run.restorer().state_dict().keys() == model.state_dict().keys()
+
+
+def test_only_those_that_have_ended_and_know_colours_clean(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run, gray = denoiser(store), denoiser(store)
+    gray.update(shape=(1, 32, 32))
+    for status in ("completed", "stopped"):
+        run.update(status=status)
+        assert list(photos.denoisers(store)) == [run.id]
+    for status in ("created", "running", "interrupted", "diverged"):
+        run.update(status=status)
+        assert not photos.denoisers(store)
+
+
+def test_the_best_of_a_kind_comes_first_and_is_the_one_that_fits(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    runs = {name: denoiser(store, name=name) for name in ("good", "untested", "poor", "broken", "stopped")}
+    for name, tested in (("good", 31.0), ("poor", 29.0), ("broken", "fine"), ("stopped", 40.0)):
+        runs[name].update(metrics={"test": {"decibels": tested}})
+    runs["broken"].update(created="1999-01-01T00:00:00+00:00")
+    runs["untested"].update(created="2000-01-01T00:00:00+00:00")
+    runs["stopped"].update(status="stopped")
+    found = photos.denoisers(store)
+    assert [run.title for run in found.values()] == ["good", "poor", "untested", "broken", "stopped"]
+    models, problems = opened(found)
+    assert list(models) == list(found) and not problems
+    assert fitting(models, torch.rand(3, 40, 40, generator=seeded()))[0] == runs["good"].id
+
+
+def test_a_damaged_run_is_told_and_the_next_one_takes_its_place(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    best, next_best, other = denoiser(store), denoiser(store), autoencoder(store)
+    best.update(metrics={"test": {"decibels": 31.0}})
+    best.weights_file.write_bytes(b"no weights")
+    models, problems = opened(photos.denoisers(store) | {other.id: other})
+    assert list(models) == [next_best.id]
+    assert f"{best.id} cannot be loaded" in problems[0] and f"{other.id} does not remove" in problems[1]
+    assert fitting(models, torch.rand(3, 40, 40, generator=seeded()))[0] == next_best.id

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage import restoration
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from core import robustness
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
-from core.dataset import Dataset, Split
+from core.data import sample_photos
+from core.dataset import Dataset, Split, fixed_rng
 from core.families import Denoising, Vanilla
 from core.pictures import as_floats
 from core.robustness import Measured, Method, Probe, Progress, Protocol, Sink, measure, noise
@@ -190,6 +192,26 @@ def test_classical_denoisers_take_noise_away_and_stand_flat_pictures(shape: tupl
             torch.testing.assert_close(method.rebuild(flat)[0], flat, atol=0.02, rtol=0)
 
 
+def test_classical_denoisers_are_set_as_those_who_publish_them_say() -> None:
+    """On a photograph: colours of which most is light, and a patch distance from which the noise is taken already."""
+    clean = sample_photos()["cat"][100:164, 200:264] / 255
+    noisy = clean + fixed_rng().normal(0, 25 / 255, clean.shape)
+    x = torch.from_numpy(noisy).float().permute(2, 0, 1)[None]
+    methods = {method.key: method for method in robustness.classical()}
+    sigma = restoration.estimate_sigma(noisy, average_sigmas=True, channel_axis=2)
+    weaker = {
+        "nl-means": (
+            restoration.denoise_nl_means(noisy, 5, 6, h=0.8 * sigma, sigma=sigma, channel_axis=2),
+            0.2,
+        ),
+        "wavelet": (restoration.denoise_wavelet(noisy, channel_axis=2, rescale_sigma=True), 0.5),
+    }
+    for key, (other, gain) in weaker.items():
+        ours = methods[key].rebuild(x)[0][0].permute(1, 2, 0).numpy()
+        before, after = (-10 * np.log10(np.square(one.clip(0, 1) - clean).mean()) for one in (other, ours))
+        assert after > before + gain, key
+
+
 def test_a_search_finds_codes_at_least_as_good_as_the_encoders(tmp_path: Path, data: Dataset) -> None:
     run = a_run(Store(tmp_path), data)
     model = run.load()
@@ -278,6 +300,12 @@ def test_what_does_not_fit_is_none(tmp_path: Path, data: Dataset, change: dict[s
     assert robustness.kept_baseline(tmp_path, "nothing", data, FEW) is None
     file.write_bytes(b"\x80\x04")
     assert robustness.kept_baseline(tmp_path, "nothing", data, FEW) is None
+
+
+def test_methods_that_are_set_anew_are_measured_anew_and_no_others(tmp_path: Path, data: Dataset) -> None:
+    files = {key: robustness.baseline_file(tmp_path, key, data, FEW).stem for key in ("tv", "nl-means")}
+    name = robustness.file_name(data, FEW)
+    assert files == {"tv": f"{name}-tv", "nl-means": f"{name}-nl-means-{robustness.REVISED['nl-means']}"}
 
 
 def test_all_corruptions_and_levels_count() -> None:

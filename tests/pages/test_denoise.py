@@ -3,21 +3,23 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 from streamlit.testing.v1 import AppTest
 
 from core import original, photos
+from core.corruption import CORRUPTIONS
 from core.data import load
-from core.denoisers import decibels
+from core.denoisers import classical, contest, decibels
 from core.families import Denoising
 from core.photos import Wish
 from core.store import Store
 from tests.pages.conftest import Open, shown, trained
 from tests.photographs import denoiser, jpeg, scene
-from ui.denoise import noisy, trial
+from ui.denoise import noisy, pictures, trial
 from ui.denoise.models import sees
 from ui.denoise.pictures import Photo, example
 from ui.words import as_written
@@ -35,6 +37,12 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
+def png(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
 def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
     page.segmented_control(key="source").set_value("Upload").run()
     for name, data in files:
@@ -44,6 +52,11 @@ def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
 
 def metrics(page: AppTest) -> dict[str, str]:
     return {one.label: one.value for one in page.metric}
+
+
+def pixels_of(photo: Photo) -> np.ndarray:
+    """Without the memory of a session."""
+    return original.read(photo.file, photo.name).pixels
 
 
 def compared(page: AppTest) -> list[str]:
@@ -56,7 +69,7 @@ def test_it_opens_on_a_noisy_example_that_is_cleaned(open_page: Open, two: Store
     photo = example("cat", True)
     assert photo.clean is not None
     run = next(run for run in two.runs() if run.title == metrics(page)["Cleaned by"])
-    cleaned = photos.finished(photos.restored(run.restorer(), photo.pixels))
+    cleaned = photos.finished(photos.restored(run.restorer(), pixels_of(photo)))
     assert metrics(page)["PSNR"] == f"{decibels(cleaned, photo.clean):.2f} dB"
     assert len(compared(page)) == 1 and "clean original" in compared(page)[0]
     assert not page.button  # neither a stop nor anything else is left over
@@ -92,7 +105,7 @@ def test_strength_and_texture_stand_in_the_address_and_reach_the_model(open_page
     assert key[2] == Wish(0.5, 1.0)
     models = {id: run.restorer() for id, run in photos.denoisers(two).items()}
     wish = Wish(0.5, 1.0, cleaned.noise.sigma)
-    expected = photos.finished(photos.restored(models[cleaned.by], example("cat", True).pixels, wish))
+    expected = photos.finished(photos.restored(models[cleaned.by], pixels_of(example("cat", True)), wish))
     assert np.abs(cleaned.pixels.astype(int) - expected).max() <= 1
 
 
@@ -103,6 +116,29 @@ def test_what_was_cleaned_is_remembered(open_page: Open, two: Store) -> None:
     page.pills(key="example").set_value("cat").run()
     assert len(page.session_state["cleaned"]) == 2
     assert all(page.session_state["cleaned"][key] is value for key, value in first.items())
+
+
+def test_of_results_the_latest_stay_as_far_as_there_is_room(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {name: example(name, True).clean.nbytes for name in ("cat", "coffee", "astronaut")}
+    monkeypatch.setattr(noisy, "KEPT", sum(sizes.values()) - 1)
+    page = open_page(PAGE, two)
+    for name in ("coffee", "cat", "astronaut"):  # the cat is looked at again
+        page.pills(key="example").set_value(name).run()
+    assert [key[0] for key in page.session_state["cleaned"]] == ["cat-True", "astronaut-True"]
+
+
+def test_a_look_back_encodes_nothing_anew(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(PAGE, two)
+    before = page.session_state["encoded"]
+    monkeypatch.setattr(pictures, "encoded", None)
+    monkeypatch.setattr(original, "read", None)
+    page.run()
+    assert not page.exception and len(compared(page)) == 1
+    assert page.session_state["encoded"] == before and len(before) == 3
 
 
 def test_a_stopped_picture_waits_until_it_is_wanted(open_page: Open, two: Store) -> None:
@@ -127,14 +163,74 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
     assert page.selectbox(key="shown").options == ["1. a.jpg", "2. a.jpg"]
     next(one for one in page.button if one.label == "Clean all 2").click().run()
     assert not page.exception
-    cleaned = list(page.session_state["cleaned"].values())[-2:]  # before them, the example
-    done = [
-        (Photo("x", original.read(data, name)), one)
-        for (name, data), one in zip(files[:2], cleaned, strict=True)
-    ]
-    with zipfile.ZipFile(io.BytesIO(noisy.archive(done))) as file:
+    with zipped(page) as file:
         assert file.namelist() == ["a-denoised.jpg", "02-a-denoised.jpg"]
         assert Image.open(file.open("a-denoised.jpg")).size == (60, 40)
+
+
+def zipped(page: AppTest) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(page.session_state["archive"][1]))
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(one for one in page.button if one.label == label).click().run()
+
+
+def test_all_of_them_are_cleaned_after_a_stop(open_page: Open, two: Store) -> None:
+    files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in range(3)]
+    page = upload(open_page(PAGE, two), *files)
+    (*_, key) = page.session_state["cleaned"]
+    page.session_state["cleaned"] = {}
+    page.session_state["stopped"] = key
+    page.run()
+    assert "Stopped" in page.info[0].value and not compared(page)
+    press(page, "Clean all 3")
+    assert not page.exception and not page.info and len(compared(page)) == 1
+    assert len(page.session_state["cleaned"]) == 3
+    assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "2-denoised.png"]
+
+
+def test_all_of_them_come_back_even_where_memory_holds_one(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noisy, "KEPT", 1)
+    monkeypatch.setattr(pictures, "UNPACKED", 1)
+    files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in (0, 1, 1)]  # one came twice
+    page = press(upload(open_page(PAGE, two), *files), "Clean all 3")
+    assert not page.exception
+    assert len(page.session_state["cleaned"]) == len(page.session_state["originals"]) == 1
+    assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "02-1-denoised.png"]
+    page.slider(key="strength").set_value(0).run()
+    assert "archive" not in page.session_state  # it was of another strength
+    press(page, "Clean all 3")
+    with zipped(page) as file:
+        assert np.array_equal(np.array(Image.open(file.open("1-denoised.png"))), scene(40, 30, seed=1))
+
+
+def test_pictures_are_shown_in_their_colours_and_as_transparent_as_they_are(
+    open_page: Open, two: Store
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    layers = np.dstack([scene(40, 30), np.full((30, 40), 100, np.uint8)])
+    page = upload(open_page(PAGE, two), ("leaf.png", png(layers, icc_profile=profile)))
+    assert not page.exception
+    for place in ("before", "after"):
+        (data,) = [
+            data
+            for (where, key), data in page.session_state["encoded"].items()
+            if where == place and "cat" not in str(key)
+        ]
+        image = Image.open(io.BytesIO(data))
+        assert image.mode == "RGBA" and image.info["icc_profile"] == profile
+        assert np.array_equal(np.array(image)[..., 3], layers[..., 3])
+
+
+def test_no_name_stands_twice_in_a_zip() -> None:
+    names = ("a.jpg", "03-a.jpg", "a.jpg", "A.jpeg", "a.jpg")
+    photos = [SimpleNamespace(original=original.read(jpeg(scene(20, 20)), name)) for name in names]
+    done = [(photo, SimpleNamespace(pixels=photo.original.pixels)) for photo in photos]
+    with zipfile.ZipFile(io.BytesIO(noisy.archive(done))) as file:
+        assert len({name.casefold() for name in file.namelist()}) == len(names)
 
 
 def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:
@@ -143,6 +239,24 @@ def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:
     assert not page.exception
     assert "sees 8×8 pixels without colour" in page.info[0].value
     assert shown(page).count("<img") == 2 and not compared(page)
+    assert not page.slider  # strength and texture would change nothing
+
+
+def test_strength_zero_gives_back_what_came(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two, strength="0", texture="50")
+    ((_, cleaned),) = page.session_state["cleaned"].items()
+    assert metrics(page)["Taken away"] == "0.0 of 255"
+    assert np.array_equal(cleaned.pixels, pixels_of(example("cat", True)))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "LA"), ("JPEG", "L")])
+def test_what_is_shown_has_its_profile_in_either_format(kind: str, mode: str) -> None:
+    pixels, alpha = np.full((20, 30, 1), 90, np.uint8), np.full((20, 30), 7, np.uint8)
+    with Image.open(
+        io.BytesIO(pictures.encoded(pixels, kind, b"profile", alpha if kind == "PNG" else None))
+    ) as image:
+        assert (image.format, image.mode, image.size) == (kind, mode, (30, 20))
+        assert image.info["icc_profile"] == b"profile"
 
 
 @pytest.mark.parametrize("name", ["x.png", "<b>.png", "*.png"])
@@ -164,7 +278,7 @@ def test_a_clean_picture_is_spoilt_and_every_method_gives_it_back(open_page: Ope
         "Total variation",
         "Wavelet, BayesShrink",
     ]
-    assert set(table["method"]) >= {"Ours, White noise", "Ours, Camera noise"}
+    assert set(table["method"]) >= {"Ours, automatic", "Ours, White noise", "Ours, Camera noise"}
     for column in ("PSNR (dB)", "SSIM"):
         values = [float(text.removesuffix(" ★")) for text in table[column]]
         assert [text.endswith("★") for text in table[column]] == [value == max(values) for value in values]
@@ -184,7 +298,30 @@ def test_levels_that_take_several_numbers_are_published_ones(open_page: Open, tw
 def test_only_the_middle_of_a_large_picture_is_tried() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (700, 1000, 1), dtype=np.uint8)
     part = trial.middle_of(pixels)
-    assert part.shape == (512, 512, 3) and np.array_equal(part[..., 1], pixels[94:606, 244:756, 0])
+    assert np.array_equal(part, pixels[94:606, 244:756])
+
+
+def test_a_gray_picture_is_spoilt_as_one_and_judged_as_one() -> None:
+    """Three channels with noise of their own would be averaged: that is 4.8 dB for nothing."""
+    gray = scene(40, 30)[:, :, :1]
+    clean = trial.middle_of(np.repeat(gray, 3, 2))
+    assert np.array_equal(clean, gray)
+    noisy_picture = trial.spoilt(clean, "gaussian", 0.1, 0)
+    assert noisy_picture.shape == (1, 30, 40)
+    (nothing, *_) = contest(clean, noisy_picture, None, classical())
+    assert nothing.pixels.shape == gray.shape and nothing.psnr == decibels(
+        photos.as_pixels(noisy_picture, 1), gray
+    )
+    for one in CORRUPTIONS:
+        if one.kind in trial.KINDS:
+            assert trial.spoilt(clean, one.name, one.default, 0).shape == (1, 30, 40)
+
+
+def test_a_gray_photo_is_tried_on_the_page(open_page: Open, two: Store) -> None:
+    page = open_page(PAGE, two, purpose="Test on a clean picture", methods="Doing nothing")
+    page = upload(page, ("gray.jpg", jpeg(scene(60, 40)[:, :, 0])))
+    assert not page.exception and "60×40 pixels" in "".join(one.value for one in page.caption)
+    assert len(page.dataframe[0].value) == 1 and len(compared(page)) == 1
 
 
 def test_without_a_model_it_says_how_to_come_by_one(open_page: Open, six: Store, tmp_path: Path) -> None:

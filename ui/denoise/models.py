@@ -21,7 +21,7 @@ AUTOMATIC = "auto"
 
 @dataclass(frozen=True)
 class Models:
-    """By run id: the restorers, ready for use, and the runs of small denoising autoencoders."""
+    """By run id: the restorers, ready for use and the best first, and the runs of small denoising autoencoders."""
 
     restorers: Mapping[str, PhotoDenoiser]
     small: Mapping[str, Run]
@@ -44,12 +44,9 @@ def found() -> Models | None:
     except StoreError as error:
         st.error(as_written(str(error)), icon=":material/folder_off:")
         return None
-    restorers = {}
-    for id, run in there.items():
-        try:
-            restorers[id] = runs.restorer(run)
-        except StoreError as error:
-            st.warning(as_written(str(error)), icon=":material/broken_image:")
+    restorers, problems = photos.opened(there, runs.restorer)
+    for problem in problems:
+        st.warning(as_written(problem), icon=":material/broken_image:")
     if not restorers:
         st.info(
             "There is no model for photographs here. This trains one on a folder of them:",
@@ -92,5 +89,6 @@ def pick(models: Models) -> str:
         format_func=models.titles.get,
         key="model",
         bind="query-params",
-        help="Automatic looks at the noise first: one model knows white noise of any strength, one cameras and JPEG.",
+        help="Automatic looks at the noise first: one kind of model knows white noise of any strength, one cameras and JPEG. "
+        "Of each kind it takes the one with the best test.",
     )

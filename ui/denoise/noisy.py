@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from core import intake, original, photos
 from core.denoisers import decibels
@@ -19,42 +20,36 @@ from core.store import StoreError
 from ui import runs, work
 from ui.components.compare import compare
 from ui.denoise import models as choice
+from ui.denoise.memory import remembered
 from ui.denoise.models import Models
-from ui.denoise.pictures import MOST, Photo, shown
+from ui.denoise.pictures import Photo, shown
 from ui.html import block, captioned
 from ui.words import as_written
 
-REMEMBERED = MOST  # results that a visitor's session keeps, so that looking back costs nothing
-TAKES_A_WHILE = 3_000_000  # pixels from which on several pictures are cleaned only when asked
+KEPT = 2**29  # bytes of results that a session keeps: seven of 24 megapixels
 
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
     """A photograph without its noise."""
 
+    key: object  # of the photograph, and of what was asked for
     pixels: np.ndarray  # uint8 (H,W,C)
     by: str  # the run that cleaned it
     noise: photos.Noise
+    taken: float  # root of the mean squared difference, of 255
+    psnr: tuple[float, float] | None  # before and after, where the clean picture is known
 
 
 def show(models: Models, pictures: Sequence[Photo]) -> None:
     cells = st.columns([3, 2, 2], gap="medium")
     with cells[0]:
         wanted = choice.pick(models)
-    low, high = (round(100 * one) for one in STRENGTHS)
-    strength = cells[1].slider(
-        "Strength (%)", low, high, 100, 5, key="strength", bind="query-params",
-        help="How much noise the model is told there is: 100 is what was estimated. It works anew at each strength.",
-    )  # fmt: skip
-    texture = cells[2].slider(
-        "Keep texture (%)", 0, 100, 0, 5, key="texture", bind="query-params",
-        help="Gives back this share of the fine light and dark that was taken away. Specks of colour stay out.",
-    )  # fmt: skip
-    photo = one_of(pictures)
     if wanted in models.small:
-        through_small(models, wanted, photo)
+        through_small(models, wanted, one_of(pictures))
         return
-    wish = Wish(strength / 100, texture / 100)
+    wish = wished(*cells[1:])
+    photo = one_of(pictures)
     cleaned = clean(models, photo, wanted, wish)
     if cleaned is not None:
         present(models, photo, cleaned)
@@ -62,10 +57,25 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
         all_of_them(models, pictures, wanted, wish)
 
 
+def wished(left: DeltaGenerator, right: DeltaGenerator) -> Wish:
+    low, high = (round(100 * one) for one in STRENGTHS)
+    strength = left.slider(
+        "Strength (%)", low, high, 100, 5, key="strength", bind="query-params",
+        help="How much noise the model is told there is: 100 is what was estimated, and 0 changes nothing. It works anew at each "
+        "strength; below 100 only that share is taken of what it would take.",
+    )  # fmt: skip
+    texture = right.slider(
+        "Keep texture (%)", 0, 100, 0, 5, key="texture", bind="query-params",
+        help="Gives back this share of all light and dark that was taken away, the grain of the noise together with the texture. "
+        "Specks of colour stay out.",
+    )  # fmt: skip
+    return Wish(strength / 100, texture / 100)
+
+
 def one_of(pictures: Sequence[Photo]) -> Photo:
     if len(pictures) == 1:
         return pictures[0]
-    names = [f"{number}. {photo.original.name}" for number, photo in enumerate(pictures, 1)]
+    names = [f"{number}. {photo.name}" for number, photo in enumerate(pictures, 1)]
     name = st.selectbox(f"Shown, of {len(pictures)}", names, key="shown")
     return pictures[names.index(name)]
 
@@ -73,37 +83,60 @@ def one_of(pictures: Sequence[Photo]) -> Photo:
 # --- the work ---------------------------------------------------------------------------------------------------
 
 
-def clean(models: Models, photo: Photo, wanted: str, wish: Wish) -> Cleaned | None:
-    """From memory, else tile by tile under a progress bar; None where the visitor has stopped it."""
-    memory: dict[object, Cleaned] = st.session_state.setdefault("cleaned", {})
+def clean(models: Models, photo: Photo, wanted: str, wish: Wish, number: int = 0) -> Cleaned | None:
+    """From memory, else tile by tile under a progress bar; None where the visitor has stopped it.
+
+    `number` tells buttons apart where several are cleaned in one run of the page.
+    """
     key = photo.key, wanted, wish, tuple(models.restorers)
-    if key not in memory:
-        if st.session_state.get("stopped") == key:
-            st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
-            st.button("Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop)
-            return None
-        place = st.empty()
-        with place.container(horizontal=True, vertical_alignment="center"):
-            memory[key] = worked(models, photo, wanted, wish, key)
-        place.empty()
-        for old in list(memory)[:-REMEMBERED]:
-            del memory[old]
-    return memory[key]
+    if st.session_state.get("stopped") == key and key not in st.session_state.get("cleaned", {}):
+        st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
+        st.button(
+            "Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop, key=f"again-{number}"
+        )  # fmt: skip
+        return None
+    return remembered(
+        "cleaned",
+        key,
+        lambda: worked(models, photo, wanted, wish, key, number),
+        lambda one: one.pixels.nbytes,
+        KEPT,
+    )
 
 
-def worked(models: Models, photo: Photo, wanted: str, wish: Wish, key: object) -> Cleaned:
+def worked(models: Models, photo: Photo, wanted: str, wish: Wish, key: object, number: int) -> Cleaned:
     width, height = photo.size
     told = f"Cleaning {width * height / 1e6:.1f} megapixels…"
-    bar = st.progress(0.0, told)
-    st.button("Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{photo.key}")
-    with work.alone():
-        by, noise = models.fitting(wanted, photo.pixels)
-        tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
-        while True:
-            try:
-                bar.progress(next(tiles), told)
-            except StopIteration as end:
-                return Cleaned(end.value, by, noise)
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, told)
+        st.button(
+            "Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{number}"
+        )
+        with work.alone():
+            by, noise = models.fitting(wanted, photo.pixels)
+            tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
+            while True:
+                try:
+                    bar.progress(next(tiles), told)
+                except StopIteration as end:
+                    pixels = end.value
+                    break
+    place.empty()
+    return Cleaned(key, pixels, by, noise, distance(photo.pixels, pixels), gain(photo, pixels))
+
+
+def distance(before: np.ndarray, after: np.ndarray) -> float:
+    """Root of the mean squared difference, row by row: a large picture has no room for several copies of it."""
+    rows = zip(before, after, strict=True)
+    return float(np.sqrt(np.mean([np.square(a.astype(np.float32) - b).mean() for a, b in rows])))
+
+
+def gain(photo: Photo, pixels: np.ndarray) -> tuple[float, float] | None:
+    """PSNR before and after, where the clean picture is known."""
+    if photo.clean is None:
+        return None
+    return decibels(photo.pixels, photo.clean), decibels(pixels, photo.clean)
 
 
 def remember_the_stop(key: object) -> None:
@@ -118,24 +151,24 @@ def forget_the_stop() -> None:
 
 
 def present(models: Models, photo: Photo, cleaned: Cleaned) -> None:
+    came = photo.original
     figures(models, photo, cleaned)
-    for note in photo.original.notes:
-        st.caption(f":material/info: {as_written(photo.original.name)}: {as_written(note)}.")
-    truth = None if photo.clean is None else shown(photo.clean, "truth")
+    for note in came.notes:
+        st.caption(f":material/info: {as_written(photo.name)}: {as_written(note)}.")
     compare(
-        shown(photo.pixels, "before"),
-        shown(cleaned.pixels, "after"),
+        shown(came.pixels, "before", came, photo.key),
+        shown(cleaned.pixels, "after", came, cleaned.key),
         photo.size,
         ("as it came", "cleaned"),
-        f"{photo.original.name}, noisy on the left and cleaned on the right",
+        f"{photo.name}, noisy on the left and cleaned on the right",
         key="compare",
-        truth=truth,
+        truth=None if photo.clean is None else shown(photo.clean, "truth", key=photo.key),
     )
     width, height = photo.size
     st.download_button(
-        f"Download · {width}×{height} {original.suffix(photo.original).lstrip('.').upper()}",
-        lambda: original.write(photo.original, cleaned.pixels),
-        original.denoised_name(photo.original),
+        f"Download · {width}×{height} {original.suffix(came).lstrip('.').upper()}",
+        lambda: original.write(came, cleaned.pixels),
+        original.denoised_name(came),
         icon=":material/download:",
         type="primary",
         on_click="ignore",
@@ -144,14 +177,13 @@ def present(models: Models, photo: Photo, cleaned: Cleaned) -> None:
 
 
 def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
-    taken = float(np.sqrt(np.mean(np.square(photo.pixels.astype(np.float32) - cleaned.pixels))))
     cells = st.columns(4, gap="medium")
     cells[0].metric("Noise found", f"{255 * cleaned.noise.sigma:.1f} of 255", help="Its standard deviation.")
-    cells[1].metric("Taken away", f"{taken:.1f} of 255", help="Root of the mean squared difference.")
-    if photo.clean is None:
+    cells[1].metric("Taken away", f"{cleaned.taken:.1f} of 255", help="Root of the mean squared difference.")
+    if cleaned.psnr is None:
         cells[2].metric("Size", f"{photo.size[0]} × {photo.size[1]}")
     else:
-        before, after = decibels(photo.pixels, photo.clean), decibels(cleaned.pixels, photo.clean)
+        before, after = cleaned.psnr
         cells[2].metric(
             "PSNR", f"{after:.2f} dB", f"{after - before:+.2f} dB",
             help="Against the clean picture, which is known here: noise as of a camera was added to the example.",
@@ -161,29 +193,33 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
 
 
 def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
-    memory: dict[object, Cleaned] = st.session_state["cleaned"]
-    keys = [(photo.key, wanted, wish, tuple(models.restorers)) for photo in pictures]
-    if not all(key in memory for key in keys):
-        if not st.button(f"Clean all {len(pictures)}", icon=":material/photo_library:"):
+    """Of all of them only the zip is kept: a session may have no room for their pixels."""
+    key = wanted, wish, tuple(models.restorers), tuple((photo.key, photo.name) for photo in pictures)
+    made, file = st.session_state.get("archive", (None, b""))
+    if made != key:
+        st.session_state.pop("archive", None)
+        if not st.button(
+            f"Clean all {len(pictures)}", icon=":material/photo_library:", on_click=forget_the_stop
+        ):
             return
-        for photo in pictures:
-            clean(models, photo, wanted, wish)
-    done = [(photo, memory[key]) for photo, key in zip(pictures, keys, strict=True) if key in memory]
+        every = (
+            (photo, clean(models, photo, wanted, wish, number)) for number, photo in enumerate(pictures, 1)
+        )
+        file = archive((photo, cleaned) for photo, cleaned in every if cleaned is not None)
+        st.session_state["archive"] = key, file
     st.download_button(
-        f"Download all {len(done)} as a zip", lambda: archive(done), "denoised.zip", "application/zip",
+        f"Download all {len(pictures)} as a zip", lambda: file, "denoised.zip", "application/zip",
         icon=":material/folder_zip:", on_click="ignore",
     )  # fmt: skip
 
 
-def archive(done: Sequence[tuple[Photo, Cleaned]]) -> bytes:
+def archive(done: Iterable[tuple[Photo, Cleaned]]) -> bytes:
     """Each file under its name, numbered where two have the same."""
     buffer = io.BytesIO()
     taken: set[str] = set()
     with zipfile.ZipFile(buffer, "w") as file:
-        for number, (photo, cleaned) in enumerate(done, 1):
-            name = original.denoised_name(photo.original)
-            name = f"{number:02}-{name}" if name in taken else name
-            taken.add(name)
+        for photo, cleaned in done:
+            name = original.unused(original.denoised_name(photo.original), taken)
             file.writestr(name, original.write(photo.original, cleaned.pixels))
     return buffer.getvalue()
 
@@ -204,7 +240,7 @@ def through_small(models: Models, id: str, photo: Photo) -> None:
         "For a photograph at its own size choose one of the others.",
         icon=":material/photo_size_select_small:",
     )
-    picture = intake.Picture(photo.original.name, photo.pixels, "PNG")
+    picture = intake.Picture(photo.name, photo.pixels, "PNG")
     seen = intake.to_shape(picture, model.shape)
     with torch.inference_mode():
         back = as_bytes(model.reconstruct(as_floats(seen)[None]))[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import streamlit as st
@@ -15,20 +16,31 @@ from core import camera, intake, original, photos
 from core.data import sample_photos
 from core.original import Original
 from ui.components.compare import served
+from ui.denoise.memory import remembered
 from ui.inputs import PHOTOS
 
 MOST = 24  # files at a time
 LOSSLESS = 1_500_000  # pixels up to which what the page shows is exact
 SEED = 8  # of the noise in the examples
+UNPACKED = 2**28  # bytes that a session keeps of photographs: two of 24 megapixels and more
+ENCODED = 2**27  # and of what the page shows
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photograph that was brought or is shown as an example; of an example, the clean picture is known."""
+    """A photograph that was brought or is shown as an example; of an example, the clean picture is known.
+
+    It is a file, unpacked when it is looked at: all of a visitor's photographs at once may be too large.
+    """
 
     key: str  # of its bytes
-    original: Original
+    name: str
+    file: bytes
     clean: np.ndarray | None = None  # uint8 (H,W,3)
+
+    @property
+    def original(self) -> Original:
+        return unpacked(self)
 
     @property
     def pixels(self) -> np.ndarray:
@@ -69,24 +81,39 @@ def uploads() -> list[Photo]:
 
 def opened(files: Sequence[tuple[bytes, str]]) -> list[Photo]:
     """What can be read of them; what is wrong with the others is said."""
+    refusals: dict[object, str] = st.session_state.setdefault("refusals", {})
     photos = []
     for data, name in files:
-        outcome = _read(data, name)
-        if isinstance(outcome, str):
-            st.warning(outcome, icon=":material/block:")
+        photo = Photo(blake2b(data, digest_size=8).hexdigest(), intake.clean_name(name), data)
+        key = photo.key, photo.name
+        if key not in refusals:
+            refusals[key] = refusal(photo)
+        if refusals[key]:
+            st.warning(refusals[key], icon=":material/block:")
         else:
-            photos.append(outcome)
+            photos.append(photo)
     return photos
 
 
-@st.cache_resource(max_entries=MOST, show_spinner="Reading the picture…")
-def _read(data: bytes, name: str) -> Photo | str:
-    from hashlib import blake2b
-
+def refusal(photo: Photo) -> str:
+    """Why it cannot be read; empty where it can."""
     try:
-        return Photo(blake2b(data, digest_size=8).hexdigest(), original.read(data, name))
-    except intake.Refused as refusal:
-        return str(refusal)
+        with st.spinner("Reading the picture…"):
+            unpacked(photo)
+    except intake.Refused as refused:
+        return str(refused)
+    return ""
+
+
+def unpacked(photo: Photo) -> Original:
+    """Raises Refused."""
+    return remembered(
+        "originals",
+        (photo.key, photo.name),
+        lambda: original.read(photo.file, photo.name),
+        lambda one: one.pixels.nbytes + (0 if one.alpha is None else one.alpha.nbytes),
+        UNPACKED,
+    )
 
 
 @st.cache_resource(max_entries=2 * len(PHOTOS), show_spinner=False)
@@ -96,21 +123,31 @@ def example(name: str, noisy: bool) -> Photo:
     if noisy:
         x = photos.as_colour(clean)[None]
         pixels = photos.as_pixels(camera.photographed(x, torch.Generator().manual_seed(SEED))[0], 3)
-    return Photo(f"{name}-{noisy}", original.read(encoded(pixels, "PNG"), f"{name}.png"), clean)
+    return Photo(f"{name}-{noisy}", f"{name}.png", encoded(pixels, "PNG"), clean)
 
 
-def encoded(pixels: np.ndarray, kind: str) -> bytes:
-    """uint8 (H,W,1|3) as a PNG or a JPEG of very high quality."""
+def encoded(pixels: np.ndarray, kind: str, icc: bytes = b"", alpha: np.ndarray | None = None) -> bytes:
+    """uint8 (H,W,1|3) as a PNG, or as a JPEG of very high quality, which has no room for alpha."""
     buffer = io.BytesIO()
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    layers = pixels if alpha is None else np.dstack([pixels, alpha])
+    image = Image.fromarray(layers[:, :, 0] if layers.shape[2] == 1 else layers)
     if kind == "PNG":
-        image.save(buffer, "PNG", compress_level=1)
+        image.save(buffer, "PNG", compress_level=1, icc_profile=icc)
     else:
-        image.save(buffer, "JPEG", quality=97, subsampling=0)
+        image.save(buffer, "JPEG", quality=97, subsampling=0, icc_profile=icc)
     return buffer.getvalue()
 
 
-def shown(pixels: np.ndarray, place: str) -> str:
-    """The address at which a browser finds pixels (H,W,C)."""
-    kind = "PNG" if pixels.shape[0] * pixels.shape[1] <= LOSSLESS else "JPEG"
-    return served(encoded(pixels, kind), f"image/{kind.lower()}", place)
+def shown(pixels: np.ndarray, place: str, of: Original | None = None, key: object = None) -> str:
+    """The address at which a browser finds pixels (H,W,C), in the colours and as transparent as those `of` a photograph.
+
+    Under a `key` they are encoded once, not at each run of the page.
+    """
+    alpha, icc = (None, b"") if of is None else (of.alpha, of.icc)
+    kind = "PNG" if alpha is not None or pixels.shape[0] * pixels.shape[1] <= LOSSLESS else "JPEG"
+
+    def file() -> bytes:
+        return encoded(pixels, kind, icc, alpha)
+
+    data = file() if key is None else remembered("encoded", (place, key), file, len, ENCODED)
+    return served(data, f"image/{kind.lower()}", place)

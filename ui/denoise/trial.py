@@ -12,6 +12,7 @@ import torch
 from core import denoisers, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
+from core.pictures import as_floats
 from ui import work
 from ui.components.compare import compare
 from ui.denoise.models import Models
@@ -43,7 +44,8 @@ def show(models: Models, photo: Photo) -> None:
         right.number_input("Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.")
     )
     ours = {id: f"Ours, {models.titles[id]}" for id in models.restorers}
-    several = [*denoisers.classical(), *denoisers.learnt(models.restorers, ours)]
+    automatic = denoisers.automatic(models.restorers)
+    several = [*denoisers.classical(), automatic, *denoisers.learnt(models.restorers, ours)]
     titles = {one.key: one.title for one in several}
     chosen = st.pills(
         "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],
@@ -54,9 +56,8 @@ def show(models: Models, photo: Photo) -> None:
         return
     clean = middle_of(photo.pixels if photo.clean is None else photo.clean)
     noisy = spoilt(clean, name, amount, seed)
-    results = measured(
-        clean, noisy, (photo.key, name, amount, seed), [one for one in several if one.key in chosen]
-    )
+    key = photo.key, name, amount, seed, tuple(ours)
+    results = measured(clean, noisy, key, [one for one in several if one.key in chosen])
     report(clean, noisy, results)
 
 
@@ -81,15 +82,16 @@ def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
 
 
 def middle_of(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (H,W,C) -> (h,w,3), at most SIDE a side."""
+    """uint8 (H,W,C) -> (h,w,C), at most SIDE a side; one channel where there is no colour."""
     height, width = pixels.shape[:2]
     top, left = max(0, (height - SIDE) // 2), max(0, (width - SIDE) // 2)
-    part = pixels[top : top + SIDE, left : left + SIDE]
-    return np.ascontiguousarray(np.broadcast_to(part, (*part.shape[:2], 3)))
+    return np.ascontiguousarray(denoisers.gray_as_one(pixels[top : top + SIDE, left : left + SIDE]))
 
 
 def spoilt(clean: np.ndarray, name: str, amount: float | tuple[float, ...], seed: int) -> torch.Tensor:
-    return corrupt(photos.as_colour(clean)[None], name, amount, torch.Generator().manual_seed(seed))[0]
+    """uint8 (H,W,C) -> (C,H,W): a gray picture is spoilt as one."""
+    x = as_floats(clean.transpose(2, 0, 1))[None]
+    return corrupt(x, name, amount, torch.Generator().manual_seed(seed))[0]
 
 
 def measured(
@@ -101,7 +103,7 @@ def measured(
     if wanted:
         with work.alone():
             for result in work.steps(
-                denoisers.contest(clean, noisy, None, wanted), len(wanted), "Every method at its best…"
+                denoisers.contest(clean, noisy, None, wanted), len(wanted), "Every method on this picture…"
             ):
                 memory[key, result.key] = result
     for old in list(memory)[:-64]:
@@ -114,8 +116,9 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
     height, width = clean.shape[:2]
     st.caption(
         f"{width}×{height} pixels of one picture. PSNR over all pixels and channels, SSIM with an 11×11 Gaussian window; "
-        "higher is better, ★ is best in its column. No method is told how strong the noise is. Seconds are those of this "
-        "machine just now."
+        "higher is better, ★ is best in its column. No method is told how strong the noise is: NL-means, total "
+        "variation and wavelets go by an estimate, the first and last set as in scikit-image's examples. Seconds are those of "
+        "this machine just now."
     )
     best = max(results, key=lambda one: one.psnr)
     titles = {one.key: one.title for one in results}
@@ -125,7 +128,7 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
     )
     one = next(result for result in results if result.key == looked_at)
     compare(
-        shown(photos.as_pixels(noisy, 3), "spoilt"), shown(one.pixels, "method"), (width, height),
+        shown(photos.as_pixels(noisy, clean.shape[2]), "spoilt"), shown(one.pixels, "method"), (width, height),
         ("spoilt", one.title), f"The spoilt picture and what {one.title} makes of it", key="trial", truth=shown(clean, "clean"),
     )  # fmt: skip
     cells = [

@@ -12,7 +12,15 @@ from core import unet
 from core.crops import FLOOR, STEEPEST, cropped, mirrored
 from core.data import Dataset, Split
 from core.families import photo_denoiser
-from core.families.photo_denoiser import STRONGEST, PhotoDenoiser, is_gray, some_gray, tessellated
+from core.families.photo_denoiser import (
+    ROW,
+    STRONGEST,
+    PhotoDenoiser,
+    drawn,
+    is_gray,
+    some_gray,
+    tessellated,
+)
 from core.family import Turn
 from core.training import EpochEnded, Finished, Plan, Training, train
 from tests import toy
@@ -170,6 +178,39 @@ def test_the_level_does_not_depend_on_how_large_the_picture_is() -> None:
     squares = tessellated(torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40), 32)
     assert squares.shape == (2, 2, 3, 32, 32)
     assert torch.equal(squares[1, 1], torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)[1, :, 32:64, :32])
+
+
+@torch.no_grad()
+def test_drawn_squares_have_no_say_where_there_are_others() -> None:
+    """Each picture of a batch for itself."""
+    model = fresh()
+    noisy, flat = torch.rand(1, 3, 32, 32, generator=seeded()), torch.full((1, 3, 32, 32), 0.7)
+    partly, mostly = noisy.clone(), noisy.clone()
+    partly[..., 12:] = mostly[..., 6:] = 0.7
+    pictures = [(flat, noisy, flat, partly), (flat, flat, flat, flat), (flat, mostly, partly, mostly)]
+    framed, empty, none_whole = model.estimate(torch.cat([torch.cat(picture, 3) for picture in pictures]))
+    torch.testing.assert_close(framed, model.estimate(noisy)[0])
+    torch.testing.assert_close(empty, model.estimate(flat)[0])
+    torch.testing.assert_close(none_whole, model.estimate(partly)[0])
+    assert len({float(one) for one in (framed, empty, none_whole)}) == 3
+
+
+def test_drawn_is_what_lies_in_long_rows_of_one_colour() -> None:
+    noisy = torch.rand(1, 3, 32, 40, generator=seeded())
+    assert drawn(noisy[:, None]).tolist() == [[0.0]]
+    assert drawn(torch.zeros(2, 4, 3, 32, 2)).tolist() == [[1.0] * 4] * 2
+    for width, share in ((ROW - 1, 0), (ROW, 1), (ROW + 1, 2)):  # places where such a row begins
+        one = noisy.clone()
+        one[..., 5 : 5 + width] = 0.5
+        assert float(drawn(one[:, None])) == pytest.approx(share / (40 - ROW + 1))
+    only_red = noisy.clone()
+    only_red[:, 0] = 0.5
+    assert drawn(only_red[:, None]).tolist() == [[0.0]]
+
+
+def test_it_learns_from_colours_only() -> None:
+    with pytest.raises(ValueError, match="pictures with 3 colours, not 1"):
+        PhotoDenoiser(PhotoDenoiser.Config(), (1, 28, 28))
 
 
 @torch.no_grad()

@@ -1,0 +1,99 @@
+"""The benchmarks of photographs: what noise they add, and by what rounds the models in the box were made."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import denoise
+from benchmarks.photos import BOX, Round, Shipped, rounds, trained
+from core import photos
+from core.dataset import fixed_rng
+from core.denoisers import automatic, decibels
+from core.family import Restorer
+from core.store import Store
+from tests import toy
+from tests.photographs import denoiser, scene
+
+GRAY = scene(40, 30)[:, :, :1]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    denoiser(store, name="White noise")
+    denoiser(store, "camera", "Camera noise")
+    return store
+
+
+def test_a_gray_picture_has_one_channel_however_it_is_stored(tmp_path: Path) -> None:
+    Image.fromarray(GRAY[:, :, 0]).save(tmp_path / "a.png")
+    Image.fromarray(np.repeat(GRAY, 3, 2)).save(tmp_path / "b.png")
+    Image.fromarray(scene(40, 30)).save(tmp_path / "c.png")
+    assert [one.shape for one in denoise.pictures(tmp_path)] == [(30, 40, 1), (30, 40, 1), (30, 40, 3)]
+
+
+def test_gray_noise_is_that_of_published_gray_numbers(store: Store) -> None:
+    expected = GRAY[:, :, 0] / 255 + fixed_rng().normal(0, 25 / 255, (30, 40))
+    np.testing.assert_allclose(denoise.whitened(GRAY, 25)[0].numpy(), expected, atol=1e-6)
+    models, _ = photos.opened(photos.denoisers(store))
+    entrants = [one for one in denoise.everyone(models, {id: id for id in models}) if one.key != "bm3d"]
+    for sigma in (25.0, None):
+        results = {one.key: one for one in denoise.measured(GRAY, sigma, entrants)}
+        assert all(one.pixels.shape == GRAY.shape for one in results.values())
+        assert results["auto"].title == "Ours, automatic"
+    noisy = photos.as_pixels(denoise.whitened(GRAY, 25), 1)
+    nothing = next(iter(denoise.measured(GRAY, 25, entrants)))
+    assert nothing.psnr == decibels(noisy, GRAY)
+
+
+def test_automatic_gives_what_page_and_command_line_give(store: Store) -> None:
+    pixels = scene(60, 50)
+    models, _ = photos.opened(photos.denoisers(store))
+    x = photos.as_colour(pixels)
+    id, noise = photos.fitting(models, x)
+    expected = photos.finished(photos.restored(models[id], pixels, photos.Wish().knowing(noise)))
+    assert np.array_equal(photos.as_pixels(automatic(models).clean(x, None), 3), expected)
+
+
+def test_clean_pictures_are_told_of(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(denoise, "sample", lambda name, sample=denoise.sample: sample(name)[:32, :32])
+    monkeypatch.setattr(
+        sys, "argv", ["denoise", "--clean", "--store", str(store.root), "--threads", str(threads)]
+    )
+    denoise.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(denoise.CLEAN)
+    assert all("dB to the clean input" in line and "at sigma 5" in line for line in lines)
+
+
+def no_options(**more: object) -> argparse.Namespace:
+    return argparse.Namespace(**{"origin": None, "seconds": None, "batch_size": 8, "settings": {}} | more)
+
+
+def test_the_box_says_in_which_rounds_a_model_was_made() -> None:
+    camera = BOX["photos-camera-noise"]
+    assert rounds(camera, no_options())[:2] == [Round(2_500), Round(2_400)]
+    more = no_options(origin="x", seconds=60.0, batch_size=4, settings={"crop": 96})
+    assert rounds(camera, more) == [Round(60, 4, {"crop": 96})]
+
+
+def test_a_round_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    small = {"widths": (6, 8), "blocks": (1, 1), "crop": 16}
+    one = Shipped("x", "X", "photo_denoiser", 1, small, (Round(1, 4, {"crop": 32}),))
+    store = Store(tmp_path)
+    run = trained(one, toy.dataset((3, 32, 32)), store, no_options())
+    first, last = store.runs()
+    assert run.id == last.id and last.record.origin == first.id
+    assert (last.record.config["crop"], last.record.plan["batch_size"]) == (32, 4)
+    assert (first.record.config["crop"], first.record.plan["batch_size"]) == (16, 8)
+    assert isinstance(run.restorer(), Restorer)

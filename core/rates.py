@@ -1,14 +1,19 @@
 """One photograph, as many bytes: through a bottleneck, and as the JPEG and WebP files that are largest but not larger.
 
 compared(picture, model, k) -> [ours, JPEG, WebP]
+
+A large picture goes through in tiles and is measured in strips: in bounded memory, without seams, and while whoever waits sees
+the share that is done. A tile sees as far beyond its edges as the nets do, so that it becomes what it is in the whole picture.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise, product
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,13 +21,21 @@ from PIL import Image
 
 from core.evaluation import psnr, ssim
 from core.families.photo_autoencoder import PhotoAutoencoder
-from core.packing import pack, unpack
+from core.packing import STRIDE, check, pack, places, unpack
+from core.photos import finished
 from core.pictures import as_bytes, as_floats
 
+T = TypeVar("T")
+
+COLOURLESS = b"G"  # before the code of a photograph that has no colours: it is to come back without any
+TILE = 192  # places a side, at most, that go through the nets at once
+STRIP = 64  # rows of pixels whose similarity is measured at once
+WINDOW = 7  # pixels a side of the window of SSIM, where it fits
 QUALITIES = (0, 100)  # as Pillow counts
 LONGEST = {"JPEG": 65_500, "WebP": 16_383}  # pixels a side that a format can hold
 SMALLEST_SEEN = 3  # pixels a side that SSIM needs
 FORMATS: Mapping[str, Mapping[str, Any]] = {"JPEG": dict(optimize=True), "WebP": dict(method=6)}
+SHARES = {"JPEG": (0.6, 0.65), "WebP": (0.7, 0.95)}  # of the time, from when to when each is searched
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,59 +55,168 @@ def compared(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> list[Row]:
 
     Raises ValueError where k is not one of the model's rates, or the picture is too large for one code.
     """
-    file = compressed(picture, model, k)
-    rows = [row(model.title, len(file), len(file), picture, expanded(file, model))]
-    for title in FORMATS:
+    return finished(comparison(picture, model, k))
+
+
+def comparison(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[float, None, list[Row]]:
+    """`compared` for whoever waits: yields the share that is done."""
+    file = yield from between(0.0, 0.25, squeezed(picture, model, k))
+    back = yield from between(0.25, 0.5, rebuilt(file, model))
+    rows = [row(model.title, len(file), len(file), picture, back)]
+    for title, (start, end) in SHARES.items():
         if max(picture.shape[:2]) > LONGEST[title]:
             continue
-        other = largest_below(len(file), written(picture, title))
+        other = yield from between(start, end, largest_below(len(file), written(picture, title)))
         with Image.open(io.BytesIO(other)) as opened:
             back = np.asarray(opened.convert("RGB"))
         rows.append(row(title, len(other), len(file), picture, back))
     return rows
 
 
-@torch.inference_mode()
+def between(start: float, end: float, work: Generator[float, None, T]) -> Generator[float, None, T]:
+    """The share of a part, as the share of the whole."""
+    while True:
+        try:
+            yield start + (end - start) * next(work)
+        except StopIteration as stop:
+            return stop.value
+
+
+# --- through the bottleneck -------------------------------------------------------------------------------------
+
+
 def compressed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> bytes:
     """uint8 (H,W,3) -> the packed code, which is all that `expanded` needs."""
-    device = next(model.parameters()).device
-    x = as_floats(picture.transpose(2, 0, 1))[None].to(device)
-    return pack(model.encode(x, k)[0].cpu().numpy(), *picture.shape[:2])
+    return finished(squeezed(picture, model, k))
+
+
+def expanded(file: bytes, model: PhotoAutoencoder) -> np.ndarray:
+    """uint8 (H,W,3). Raises ValueError where these bytes are no code, or none of this model."""
+    return finished(rebuilt(file, model))
 
 
 @torch.inference_mode()
-def expanded(file: bytes, model: PhotoAutoencoder) -> np.ndarray:
-    """uint8 (H,W,3). Raises ValueError where these bytes are no code, or none of this model."""
-    code, height, width = unpack(file)
+def squeezed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[float, None, bytes]:
+    height, width = picture.shape[:2]
+    check(k, height, width)
     device = next(model.parameters()).device
-    back = model.decode(torch.from_numpy(code)[None].to(device), height, width)[0]
-    return as_bytes(back).transpose(1, 2, 0)
+    code = np.zeros((k, *places(height, width)), np.int8)
+    tiles = tiling(height, width, model.reach)
+    for number, (rows, columns) in enumerate(tiles):
+        yield number / len(tiles)
+        seen = picture[pixels(rows.seen), pixels(columns.seen)].transpose(2, 0, 1)
+        found = model.encode(as_floats(seen)[None].to(device), k)[0].cpu().numpy()
+        code[:, rows.kept, columns.kept] = found[:, rows.inner, columns.inner]
+    packed = pack(code, height, width)
+    return COLOURLESS + packed if is_colourless(picture) else packed
+
+
+@torch.inference_mode()
+def rebuilt(file: bytes, model: PhotoAutoencoder) -> Generator[float, None, np.ndarray]:
+    code, height, width = unpack(file.removeprefix(COLOURLESS))
+    device = next(model.parameters()).device
+    back = np.zeros((height, width, 3), np.uint8)
+    tiles = tiling(height, width, model.reach)
+    for number, (rows, columns) in enumerate(tiles):
+        yield number / len(tiles)
+        seen = torch.from_numpy(code[:, rows.seen, columns.seen])[None].to(device)
+        size = back[pixels(rows.seen), pixels(columns.seen)].shape[:2]
+        found = model.decode(seen, *size)[0]
+        if file.startswith(COLOURLESS):
+            found = found.mean(0, keepdim=True)
+        inner = found[:, pixels(rows.inner), pixels(columns.inner)]
+        back[pixels(rows.kept), pixels(columns.kept)] = as_bytes(inner).transpose(1, 2, 0)
+    return back
+
+
+def is_colourless(picture: np.ndarray) -> bool:
+    return bool((picture == picture[..., :1]).all())
+
+
+class Span(NamedTuple):
+    """A tile along one axis, in places of the code."""
+
+    seen: slice
+    kept: slice
+    inner: slice  # what is kept, counted from where it begins to see
+
+
+def tiling(height: int, width: int, reach: int) -> list[tuple[Span, Span]]:
+    """Rows and columns of each tile of a picture with that many pixels."""
+    rows, columns = (spans(length, reach) for length in places(height, width))
+    return list(product(rows, columns))
+
+
+def spans(length: int, reach: int) -> list[Span]:
+    """Tiles beside each other, of nearly one size, each of which sees `reach` places of its neighbours."""
+    count = -(-length // TILE)
+    edges = [number * length // count for number in range(count + 1)]
+    found = []
+    for first, last in pairwise(edges):
+        start = max(0, first - reach)
+        seen = slice(start, min(length, last + reach))
+        found.append(Span(seen, slice(first, last), slice(first - start, last - start)))
+    return found
+
+
+def pixels(of: slice) -> slice:
+    """From places; the last place of a picture may have fewer than there are in the slice."""
+    return slice(STRIDE * of.start, STRIDE * of.stop)
+
+
+# --- measures ---------------------------------------------------------------------------------------------------
 
 
 def row(title: str, size: int, allowed: int, picture: np.ndarray, back: np.ndarray) -> Row:
-    a, b = (pixels.transpose(2, 0, 1) / 255 for pixels in (back, picture))
-    alike = ssim(a, b) if min(picture.shape[:2]) >= SMALLEST_SEEN else None
-    return Row(title, size, size > allowed, psnr(float(np.square(a - b).mean())), alike, back)
+    return Row(title, size, size > allowed, decibels(back, picture), similarity(back, picture), back)
+
+
+def decibels(a: np.ndarray, b: np.ndarray) -> float:
+    """PSNR of two uint8 pictures (H,W,C)."""
+    strips = (slice(top, top + STRIP) for top in range(0, len(a), STRIP))
+    error = sum(int(np.square(a[strip].astype(np.int32) - b[strip]).sum()) for strip in strips)
+    return psnr(error / 255**2 / a.size)
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float | None:
+    """SSIM of two uint8 pictures (H,W,C), None where they are too small. Strips share rows, so that no window is missed."""
+    side = min(WINDOW, *a.shape[:2])
+    side -= 1 - side % 2
+    if side < SMALLEST_SEEN:
+        return None
+    windows = len(a) - side + 1  # from top to bottom
+    total = 0.0
+    for top in range(0, windows, STRIP):
+        strip = slice(top, min(top + STRIP, windows) + side - 1)
+        pair = (one[strip].transpose(2, 0, 1) / 255 for one in (a, b))
+        total += ssim(*pair) * (strip.stop - strip.start - side + 1)
+    return total / windows
+
+
+# --- other files ------------------------------------------------------------------------------------------------
 
 
 def written(picture: np.ndarray, title: str) -> Callable[[int], bytes]:
-    """The file of uint8 (H,W,3) in one of `FORMATS` at a quality."""
+    """The file of uint8 (H,W,3) in one of `FORMATS` at a quality; without colours where there are none, which JPEG can."""
+    image = Image.fromarray(picture[..., 0] if is_colourless(picture) else picture)
 
     def file(quality: int) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, title, quality=quality, **FORMATS[title])
+        image.save(buffer, title, quality=quality, **FORMATS[title])
         return buffer.getvalue()
 
     return file
 
 
-def largest_below(allowed: int, file: Callable[[int], bytes]) -> bytes:
-    """The largest file of at most that many bytes; where there is none, the smallest of all."""
+def largest_below(allowed: int, file: Callable[[int], bytes]) -> Generator[float, None, bytes]:
+    """The largest file of at most that many bytes; where there is none, the smallest of all. Yields the share that is done."""
     low, high = QUALITIES
+    yield 0.0
     best = file(low)
     if len(best) > allowed:
         return best
     while low < high:
+        yield 1 - math.log2(1 + high - low) / math.log2(2 + QUALITIES[1])  # a try halves what is left
         middle = (low + high + 1) // 2
         tried = file(middle)
         if len(tried) <= allowed:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,12 +19,15 @@ from core.rates import Row
 from core.store import StoreError
 from ui import inputs, runs, work
 from ui.components.compare import compare
+from ui.denoise.memory import remembered
 from ui.denoise.pictures import encoded, shown
 from ui.runs import Group
-from ui.words import as_written
+from ui.words import as_written, duration
 
-MOST_PIXELS = 2_000_000
-REMEMBERED = 32  # results that a visitor's session keeps
+MOST_PIXELS = 2_100_000  # that are squeezed without being asked, in some ten seconds: as many as 1920×1080
+REMEMBERED = (
+    600_000_000  # bytes that a visitor's session keeps: the largest picture and reduced ones beside it
+)
 TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # bits per pixel
 COLOURS = ("#2ba287", "#d37812", "#9781da")  # ours, JPEG, WebP
 
@@ -36,6 +40,14 @@ class Chosen:
     id: str
     model: PhotoAutoencoder
     k: int
+
+
+@dataclass(frozen=True, eq=False)
+class Squeezed:
+    """What came back, and how long that took here."""
+
+    rows: list[Row]
+    seconds: float
 
 
 def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
@@ -72,9 +84,8 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
 
 def present(chosen: Chosen) -> None:
     """Over the whole width: what comes back, and the table."""
-    picture, id, model, k = chosen.picture, chosen.id, chosen.model, chosen.k
-    pixels = reduced(picture)
-    rows = measured(pixels, id, model, k)
+    picture = chosen.picture
+    pixels, rows = squeezed(chosen)
     titles = [row.title for row in rows]
     looked_at = st.segmented_control(
         "Beside the original", titles, default=titles[0], required=True, key="beside"
@@ -87,35 +98,110 @@ def present(chosen: Chosen) -> None:
     )  # fmt: skip
     st.dataframe(table(rows, width * height), hide_index=True)
     st.caption(said(rows))
-    every_size(pixels, id, model)
+    every_size(chosen)
     st.download_button(
         "Download what came back", lambda: encoded(one.picture, "PNG"), "reconstruction.png", "image/png",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
+# --- the work ---------------------------------------------------------------------------------------------------
+
+
+def squeezed(chosen: Chosen) -> tuple[np.ndarray, list[Row]]:
+    """What went through, uint8 (H,W,3), and what came back: at its own size where that is quick, or was asked for."""
+    picture = chosen.picture
+    if not is_large(picture):
+        pixels = coloured(picture.pixels)
+        return pixels, measured(pixels, chosen).rows
+    if st.session_state.get("whole") == digest(picture.pixels):
+        pixels = coloured(picture.pixels)
+        rows = measured(pixels, chosen, may_stop=True).rows
+        st.caption(f":material/check: At its own size, {by(pixels)} pixels.")
+        return pixels, rows
+    pixels = reduced(picture)
+    found = measured(pixels, chosen)
+    offer_its_own_size(picture, pixels, found.seconds)
+    return pixels, found.rows
+
+
+def offer_its_own_size(picture: intake.Picture, small: np.ndarray, seconds: float) -> None:
+    """Under the name of how long it will take, by how long the reduced picture took."""
+    expected = seconds * picture.pixels[..., 0].size / small[..., 0].size
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f":material/info: Reduced to {by(small)} pixels, for a quick answer.", width="content")
+        st.button(
+            f"At its own size, {by(picture.pixels)}: about {duration(max(10, round(expected, -1)))}",
+            icon=":material/open_in_full:",
+            on_click=ask_for_the_whole,
+            args=[digest(picture.pixels)],
+        )
+
+
+def ask_for_the_whole(which: str) -> None:
+    st.session_state["whole"] = which
+
+
+def ask_no_more() -> None:
+    st.session_state.pop("whole", None)
+
+
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H,W,1|3) -> (H,W,3)"""
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def is_large(picture: intake.Picture) -> bool:
+    return picture.pixels[..., 0].size > MOST_PIXELS
+
+
 def reduced(picture: intake.Picture) -> np.ndarray:
-    """uint8 (H,W,3) of at most MOST_PIXELS; that a picture was larger is said."""
+    """uint8 (H,W,3) of at most MOST_PIXELS."""
+    if not is_large(picture):
+        return coloured(picture.pixels)
     height, width = picture.pixels.shape[:2]
-    if height * width <= MOST_PIXELS:
-        return np.ascontiguousarray(np.broadcast_to(picture.pixels, (height, width, 3)))
     scale = (MOST_PIXELS / (height * width)) ** 0.5
-    height, width = int(height * scale), int(width * scale)
-    st.caption(
-        f":material/info: Reduced to {width}×{height} pixels, so that this takes seconds and not minutes."
-    )
-    return intake.to_shape(picture, (3, height, width)).transpose(1, 2, 0)
+    smaller = max(1, int(height * scale)), max(1, int(width * scale))
+    return intake.to_shape(picture, (3, *smaller)).transpose(1, 2, 0).copy()
 
 
-def measured(pixels: np.ndarray, id: str, model: PhotoAutoencoder, k: int) -> list[Row]:
-    memory: dict[object, list[Row]] = st.session_state.setdefault("rates", {})
-    key = hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest(), pixels.shape, id, k
-    if key not in memory:
-        with work.alone(), st.spinner("Squeezing it through…"):
-            memory[key] = rates.compared(pixels, model, k)
-        for old in list(memory)[:-REMEMBERED]:
-            del memory[old]
-    return memory[key]
+def measured(pixels: np.ndarray, chosen: Chosen, may_stop: bool = False) -> Squeezed:
+    """From memory, else under a progress bar."""
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center"):
+        found = remembered(
+            "squeezed",
+            (digest(pixels), chosen.id, chosen.k),
+            lambda: worked(pixels, chosen, may_stop),
+            lambda one: sum(row.picture.nbytes for row in one.rows),
+            REMEMBERED,
+        )
+    place.empty()
+    return found
+
+
+def worked(pixels: np.ndarray, chosen: Chosen, may_stop: bool) -> Squeezed:
+    height, width = pixels.shape[:2]
+    told = f"Squeezing {height * width / 1e6:.1f} megapixels through {chosen.k} numbers for 8×8 pixels…"
+    bar = st.progress(0.0, told)
+    if may_stop:
+        st.button("Stop", icon=":material/stop:", on_click=ask_no_more)
+    with work.alone():
+        started = time.perf_counter()
+        shares = rates.comparison(pixels, chosen.model, chosen.k)
+        while True:
+            try:
+                bar.progress(next(shares), told)
+            except StopIteration as end:
+                return Squeezed(end.value, time.perf_counter() - started)
+
+
+def digest(pixels: np.ndarray) -> str:
+    """The same for the same picture alone."""
+    return f"{by(pixels)} {hashlib.blake2b(pixels, digest_size=8).hexdigest()}"
+
+
+# --- what came of it --------------------------------------------------------------------------------------------
 
 
 def table(rows: Sequence[Row], pixels: int) -> pd.DataFrame:
@@ -151,11 +237,12 @@ def said(rows: Sequence[Row]) -> str:
     )
 
 
-def every_size(pixels: np.ndarray, id: str, model: PhotoAutoencoder) -> None:
-    """PSNR against bytes, on demand: it takes as long as all sizes together."""
+def every_size(chosen: Chosen) -> None:
+    """PSNR against bytes, on demand: it takes as long as all sizes together, and so is never of more than MOST_PIXELS."""
     if not st.toggle("Compare at every size", key="every-size", bind="query-params"):
         return
-    found = [measured(pixels, id, model, k) for k in model.config.rates]
+    pixels = reduced(chosen.picture)
+    found = [measured(pixels, replace(chosen, k=k)).rows for k in chosen.model.config.rates]
     figure = go.Figure()
     for place, (title, colour) in enumerate(zip([row.title for row in found[0]], COLOURS, strict=False)):
         rows = [several[place] for several in found]
@@ -172,7 +259,15 @@ def every_size(pixels: np.ndarray, id: str, model: PhotoAutoencoder) -> None:
     st.plotly_chart(
         figure, config={"displaylogo": False}, alt="PSNR against bits per pixel, a line for each way"
     )
+    if is_large(chosen.picture):
+        st.caption(f"Of the picture reduced to {by(pixels)} pixels.")
 
 
 def size(count: int) -> str:
     return f"{count / 1000:.1f} kB" if count >= 1000 else f"{count} bytes"
+
+
+def by(pixels: np.ndarray) -> str:
+    """As "1920×1080"."""
+    height, width = pixels.shape[:2]
+    return f"{width}×{height}"

@@ -106,6 +106,12 @@ class PhotoAutoencoder(Restorer):
     def players(self) -> tuple[Player, ...]:
         return (Player("model", self, steady_adam(self.config.lr)),)
 
+    @property
+    def reach(self) -> int:
+        """Places to either side that a place of the code depends on, and the pixels of a place: both nets see as far."""
+        finer, coarser = (1 + 2 * count for count in self.config.blocks)  # a block has two convolutions
+        return coarser + math.ceil(finer * FOLD / STRIDE)
+
     def codes(self, x: Tensor) -> Tensor:
         """(B,3,H,W), sides multiples of `STRIDE` -> (B,C,H/8,W/8), before any gain."""
         x = x - 0.5

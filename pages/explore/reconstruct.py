@@ -36,7 +36,7 @@ def main() -> None:
     with left:
         dataset = group.runs[0].record.dataset["name"]
         pictures = inputs.pick(group.shape, dataset, arrived=lambda: open_fitting_group(groups, photographs))
-    say_what_photographs_need(pictures, group, groups)
+    say_what_photographs_need(pictures, group, for_photographs(groups, photographs))
     if not pictures or not chosen:
         st.info(
             "Choose at least one picture." if not pictures else "Choose at least one variant.",
@@ -48,26 +48,31 @@ def main() -> None:
         show(pictures, variants, group)
 
 
+def for_photographs(groups: list[runs.Group], photographs: list[runs.Group]) -> runs.Group | None:
+    """Models that take one at its own size, else models that see colour, where there are some."""
+    return next((group for group in [*photographs, *groups] if group.shape[0] == 3), None)
+
+
 def open_fitting_group(groups: list[runs.Group], photographs: list[runs.Group]) -> None:
-    """A photograph opens on a model that takes it at its own size, else on models that see colour, where there are some."""
-    colour = next((group.key for group in [*photographs, *groups] if group.shape[0] == 3), None)
-    if colour and any(map(inputs.is_photograph, inputs.uploaded())):
-        st.session_state["data"] = colour
+    """Where a photograph has arrived, on the models for photographs."""
+    fitting = for_photographs(groups, photographs)
+    if fitting and any(map(inputs.is_photograph, inputs.brought())):
+        st.session_state["data"] = fitting.key
 
 
 def say_what_photographs_need(
-    pictures: list[inputs.Input], group: runs.Group, groups: list[runs.Group]
+    pictures: list[inputs.Input], group: runs.Group, fitting: runs.Group | None
 ) -> None:
-    if not any(one.original is not None and inputs.is_photograph(one.original) for one in pictures):
+    brought = [one.original for one in pictures if one.original is not None]
+    found = [original for original in brought if inputs.is_photograph(original)]
+    if not found:
         return
-    _, height, width = group.shape
-    made_for = f"These models were made for {group.title.split(' · ')[0]}: they see your photograph at {width}×{height} pixels"
-    if group.shape[0] == 3:
-        st.info(f"{made_for}, in colour.", icon=":material/photo_camera:")
-        return
-    colour_group = next((other.title for other in groups if other.shape[0] == 3), None)
-    other = f" For photographs choose “{colour_group}”." if colour_group else ""
-    st.info(f"{made_for}, without its colours.{other}", icon=":material/photo_camera:")
+    colours, height, width = group.shape
+    said = f"These models were made for {group.title.split(' · ')[0]}: they see your photograph at {width}×{height} pixels"
+    if any(original.pixels.shape[2] == 3 for original in found):
+        said += ", in colour" if colours == 3 else ", without its colours"
+    other = f" For photographs choose “{fitting.title}”." if fitting and fitting.key != group.key else ""
+    st.info(f"{said}.{other}", icon=":material/photo_camera:")
 
 
 def show(

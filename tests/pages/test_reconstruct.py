@@ -24,7 +24,7 @@ from core.rates import Row, compared
 from core.store import Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
-from tests.photographs import autoencoder
+from tests.photographs import autoencoder, jpeg, scene
 from ui import board, photograph
 from ui.html import picture
 
@@ -43,6 +43,14 @@ def digit(number: int) -> bytes:
 
 def colours() -> bytes:
     return png(np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8))
+
+
+def scanned_digit() -> bytes:
+    """In ink on paper that is gray, unevenly lit and has some grain."""
+    ink = np.kron(np.pad(examples.pictures((1, 28, 28))[3][0], 8) / 255, np.ones((10, 10)))
+    paper = 190 * np.linspace(0.88, 1.12, ink.shape[1])
+    grain = np.random.default_rng(0).normal(0, 8, ink.shape)
+    return png((paper * (1 - 0.7 * ink) + grain).clip(0, 255).astype(np.uint8))
 
 
 def said(app: AppTest) -> str:
@@ -301,6 +309,89 @@ def test_an_uploaded_photograph_goes_through_a_bottleneck_at_its_own_size(
     assert list(table["kept as"]) == ["Photo autoencoder", "JPEG", "WebP"]
     assert table["bytes"][0] == f"{expected[0].size:,}"
     assert table["PSNR (dB)"][0].removesuffix(" ★") == f"{expected[0].psnr:.2f}"
+
+
+def test_a_photograph_without_colours_opens_on_the_same_models(open_page: Open, photographs: Store) -> None:
+    page = upload(
+        open_page(PAGE, photographs, source="Upload"), ("old.jpg", jpeg(scene(160, 120).max(axis=2)))
+    )
+    assert not page.exception and page.selectbox(key="data").value == "photographs"
+    assert list(page.dataframe[0].value["kept as"]) == ["Photo autoencoder", "JPEG", "WebP"]
+
+
+def test_a_photo_from_the_camera_opens_on_them_as_well(open_page: Open, photographs: Store) -> None:
+    page = open_page(PAGE, photographs, source="Camera")
+    page.camera_input(key="camera").upload("camera.jpg", jpeg(scene(160, 120))).run()
+    assert not page.exception and page.selectbox(key="data").value == "photographs"
+    assert len(page.get("bidi_component")) == 1 and "kept as" in page.dataframe[0].value
+
+
+@pytest.mark.parametrize("file", [digit(3), scanned_digit()], ids=["small", "scanned"])
+def test_a_digit_goes_to_the_small_models(open_page: Open, photographs: Store, file: bytes) -> None:
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("three.png", file))
+    assert not page.exception and page.selectbox(key="data").value == "digits"
+    assert "made for" not in said(page) and "<b>three.png</b>" in shown(page)
+
+
+def test_small_models_send_photographs_to_those_that_take_them_whole(
+    open_page: Open, photographs: Store
+) -> None:
+    trained(photographs, Vanilla, toy.dataset((3, 32, 32)))
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("photo.png", colours()))
+    for small, colour in (("digits", "without its colours"), ("toy", "in colour")):
+        page.selectbox(key="data").set_value(small).run()
+        assert f"{colour}. For photographs choose “Photographs · any size”." in said(page)
+    gray = upload(
+        open_page(PAGE, photographs, source="Upload", data="digits"), ("old.png", png(scene(90, 90)[..., 0]))
+    )
+    gray.selectbox(key="data").set_value("digits").run()
+    assert "8×8 pixels. For photographs choose" in said(gray)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the pictures of these tests took long."""
+    monkeypatch.setattr(photograph, "MOST_PIXELS", 5_000)
+
+
+def bytes_of_ours(page: AppTest) -> str:
+    return page.dataframe[0].value["bytes"][0]
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_photograph_is_reduced_at_first_and_goes_through_whole_when_asked_to(
+    open_page: Open, photographs: Store
+) -> None:
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("photo.png", colours()))
+    (model,) = (run.restorer() for run in photographs.runs() if run.title == "Bottleneck")
+    assert isinstance(model, PhotoAutoencoder)
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+    small = photograph.reduced(intake.Picture("photo", pixels, "PNG"))
+    assert bytes_of_ours(page) == f"{compared(small, model, 4)[0].size:,}"
+    assert any("Reduced to 81×61 pixels" in text.value for text in page.caption)
+    (whole,) = (button for button in page.button if "At its own size" in button.label)
+    assert "160×120: about 10 s" in whole.label
+    whole.click().run()
+    assert not page.exception and bytes_of_ours(page) == f"{compared(pixels, model, 4)[0].size:,}"
+    assert any("At its own size, 160×120 pixels" in text.value for text in page.caption)
+    page.select_slider(key="rate").set_value(2).run()
+    assert bytes_of_ours(page) == f"{compared(pixels, model, 2)[0].size:,}"
+    page.toggle(key="every-size").set_value(True).run()
+    assert any("reduced to 81×61 pixels" in text.value for text in page.caption)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_session_keeps_a_few_results_and_forgets_the_oldest(
+    open_page: Open, photographs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("photo.png", colours()))
+    size = 3 * 81 * 61 * 3  # three pictures in three colours
+    monkeypatch.setattr(photograph, "REMEMBERED", 2 * size)
+    page.toggle(key="every-size").set_value(True).run()
+    assert [k for _, _, k in page.session_state["squeezed"]] == [2, 4]
+    monkeypatch.setattr(photograph, "REMEMBERED", size)
+    page.select_slider(key="rate").set_value(2).run()
+    assert not page.exception and len(page.session_state["squeezed"]) == 1
 
 
 def test_photographs_open_on_an_example_and_every_size_can_be_compared(

@@ -59,6 +59,21 @@ def test_any_size_comes_back_as_large(size: tuple[int, int]) -> None:
     assert back.shape == x.shape and back.isfinite().all() and back.min() >= 0 and back.max() <= 1
 
 
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 1), (1, 3)], ids=str)
+def test_both_nets_see_exactly_as_far_as_they_say(blocks: tuple[int, int]) -> None:
+    model = fresh(blocks=blocks)
+    side, middle = 2 * model.reach + 5, model.reach + 2
+    x = drawn(side * STRIDE, STRIDE, count=1).requires_grad_()
+    (seen,) = torch.autograd.grad(model.codes(x)[0, :, middle].sum(), x)
+    y = torch.randn(1, 12, side, 1, generator=seeded()).requires_grad_()
+    (told,) = torch.autograd.grad(
+        model.pictures(y)[0, :, STRIDE * middle : STRIDE * (middle + 1)].square().sum(), y
+    )
+    for gradient in (seen.unfold(2, STRIDE, STRIDE), told):
+        places = torch.where(gradient.abs().transpose(0, 2).flatten(1).sum(1) > 0)[0]
+        assert places.min() == middle - model.reach and places.max() == middle + model.reach
+
+
 def test_restoring_is_the_widest_bottleneck() -> None:
     model, x = fresh(), drawn(33, 50)
     assert torch.equal(model.restore(x, 0.1), model.decode(model.encode(x, 12), 33, 50))

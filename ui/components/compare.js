@@ -225,10 +225,15 @@ export default function ({ data, parentElement }) {
   const observer = new ResizeObserver(() => look(memory.at))
   observer.observe(frame)
   observer.observe(panes)
-  return () => {
+  const end = () => {
     over = true
     cancelAnimationFrame(asked)
     observer.disconnect()
+  }
+  root.end?.() // of the call before, whose pictures are closed by now
+  root.end = end
+  return () => {
+    end()
     setTimeout(() => root.isConnected || forget(() => true)) // a rerun with other pictures ends here, too
   }
 }

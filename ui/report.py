@@ -47,7 +47,8 @@ def show(run: Run) -> None:
     found = report.kept(run)
     examination(run, found)
     if found:
-        st.html(block(STYLE, *parts(found, family(run.record.family))))
+        learnt_on = str(getattr(run.record.settings(), "noise", ""))
+        st.html(block(STYLE, *parts(found, family(run.record.family), learnt_on)))
         st.download_button(
             "Scores", lambda: json.dumps(found, indent=1).encode(), f"{run.id}-scores.json", "application/json",
             icon=":material/data_object:", on_click="ignore", type="tertiary",
@@ -82,11 +83,15 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-def parts(found: report.Report, kind: type[Family]) -> list[str]:
-    """HTML of every section that is there and whole."""
+def parts(found: report.Report, kind: type[Family], learnt_on: str) -> list[str]:
+    """HTML of every section that is there and whole; a denoiser has learnt on one kind of noise."""
     plain = [part(title, section(found)) for title, section in TOLD.items()]
     prior = {"gaussian": "from the prior"} if report.own_samples(kind) == "gaussian" else {}
-    return [*filter(None, plain), gains(found.get("denoising", {})), generated(found, SOURCES | prior)]
+    return [
+        *filter(None, plain),
+        gains(found.get("denoising", {}), learnt_on),
+        generated(found, SOURCES | prior),
+    ]
 
 
 def part(title: str, facts: Sequence[Fact]) -> str:
@@ -171,15 +176,16 @@ TOLD: Mapping[str, Callable[[report.Report], list[Fact]]] = {
 }
 
 
-def gains(section: Section) -> str:
+def gains(section: Section, learnt_on: str) -> str:
     """A table of noises by level."""
-    rows = [
-        f"<tr><td>{escape(one.title)}</td>{''.join(f'<td>{gain:+.2f} dB</td>' for gain in section[one.name])}</tr>"
-        for one in NOISES
-        if isinstance(section.get(one.name), list)
-    ]
-    if not rows or "n" not in section:
+    measured = [one for one in NOISES if isinstance(section.get(one.name), list)]
+    if not measured or "n" not in section:
         return ""
+    rows = []
+    for one in measured:
+        title = f"{one.title}, learnt on" if one.name == learnt_on else one.title
+        cells = "".join(f"<td>{gain:+.2f} dB</td>" for gain in section[one.name])
+        rows.append(f"<tr><td>{escape(title)}</td>{cells}</tr>")
     heads = "".join(f"<th>level {level}</th>" for level in LEVELS)
     return (
         '<div class="part">Gained over leaving the noise</div><div class="scroll"><table class="drawn">'

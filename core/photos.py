@@ -30,6 +30,7 @@ LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pix
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 MOST_OF = 0.75  # of the level that a model for cameras finds: for white noise 0.9 to 2.4 was seen, without 0.1 to 0.7
+TEXTURE = 0.5  # of the variance, where what both models see alternates from pixel to pixel, as grass does and no noise
 STRENGTHS = (0.0, 1.5)
 ENDED = ("stopped", "completed")  # what may be chosen, the better last
 
@@ -237,7 +238,8 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
 
     Of several for one kind of noise the first is taken. A net that has learnt white noise alone is blind to any other: it finds
     as much as one that knows cameras only where the noise is white. A fine texture looks like noise to it as well, but what
-    it takes away there is not white.
+    it takes away there is not white. Where neighbours differ more than chance would have it, half of the variance is taken for
+    the picture's own: of 22 photographs with the noise of a camera none was, of clean ones grass was.
     """
     if not models:
         raise ValueError("there is no model that cleans photographs")
@@ -248,8 +250,10 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
     kind = next(iter(found))
     if len(found) == 2:
         white, camera = found["gaussian"], found["camera"]
-        kind = "gaussian" if white.white and white.sigma > MOST_OF * camera.sigma else "camera"
-        found["camera"] = replace(camera, white=False)
+        alike = white.sigma > MOST_OF * camera.sigma
+        kind = "gaussian" if white.white and alike else "camera"
+        texture = TEXTURE if white.grain < -WHITE and alike else 0.0
+        found["camera"] = replace(camera, white=False, sigma=(1 - texture) ** 0.5 * camera.sigma)
     return by_kind[kind], found[kind]
 
 

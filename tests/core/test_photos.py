@@ -152,6 +152,20 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
         fitting({}, torch.zeros(3, 8, 8))
 
 
+@pytest.mark.parametrize(
+    ("grain", "seen", "told"), [(-0.3, 6.0, 72**0.5 / 2), (-0.1, 6.0, 6), (-0.3, 3.0, 6), (0.3, 6.0, 6)]
+)
+def test_half_of_what_alternates_from_pixel_to_pixel_is_texture(
+    plain: PhotoDenoiser, grain: float, seen: float, told: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both models see it: noise from cameras hangs together, white noise does neither."""
+    camera = Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1), noise="camera"), (3, 32, 32))
+    found = {id(plain): photos.Noise(seen, grain, False), id(camera): photos.Noise(6.0, 0.1, False)}
+    monkeypatch.setattr(photos, "noise", lambda model, x: found[id(model)])
+    name, noise = fitting({"white": plain, "camera": camera}, torch.zeros(3, 8, 8))
+    assert name == "camera" and noise.sigma == pytest.approx(told)
+
+
 @pytest.mark.parametrize("sigma", [5, 25])
 def test_a_frame_hides_no_noise(sigma: int) -> None:
     """Of twice the picture's own area, and not along the squares: 0.1 was found for 25, and the wrong model taken."""

@@ -239,7 +239,8 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
     Of several for one kind of noise the first is taken. A net that has learnt white noise alone is blind to any other: it finds
     as much as one that knows cameras only where the noise is white. A fine texture looks like noise to it as well, but what
     it takes away there is not white. Where neighbours differ more than chance would have it, half of the variance is taken for
-    the picture's own: of 22 photographs with the noise of a camera none was, of clean ones grass was.
+    the picture's own: of 22 photographs with the noise of a camera none was. Clean grass was, and so was gravel with white noise
+    of sigma 5, which gains half a decibel less for it.
     """
     if not models:
         raise ValueError("there is no model that cleans photographs")

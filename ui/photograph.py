@@ -188,12 +188,8 @@ def worked(pixels: np.ndarray, chosen: Chosen, may_stop: bool) -> Squeezed:
         st.button("Stop", icon=":material/stop:", on_click=ask_no_more)
     with work.alone():
         started = time.perf_counter()
-        shares = rates.comparison(pixels, chosen.model, chosen.k)
-        while True:
-            try:
-                bar.progress(next(shares), told)
-            except StopIteration as end:
-                return Squeezed(end.value, time.perf_counter() - started)
+        rows = work.through(rates.comparison(pixels, chosen.model, chosen.k), bar, told)
+        return Squeezed(rows, time.perf_counter() - started)
 
 
 def digest(pixels: np.ndarray) -> str:

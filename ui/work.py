@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+T = TypeVar("T")
 
 _turn = threading.Semaphore(1)
 _waiting: list[object] = []
@@ -29,6 +32,15 @@ def alone() -> Iterator[None]:
             _turn.release()
     finally:
         _waiting.remove(ticket)
+
+
+def through(work: Generator[float, None, T], bar: DeltaGenerator, text: str) -> T:
+    """What work gives at its end, while the shares that it yields move a bar."""
+    while True:
+        try:
+            bar.progress(next(work), text)
+        except StopIteration as end:
+            return end.value
 
 
 def steps(events: Iterable[Any], total: int, text: str) -> Iterator[Any]:

@@ -116,12 +116,7 @@ def worked(models: Models, photo: Photo, wanted: str, wish: Wish, key: object, n
         with work.alone():
             by, noise = models.fitting(wanted, photo.pixels)
             tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
-            while True:
-                try:
-                    bar.progress(next(tiles), told)
-                except StopIteration as end:
-                    pixels = end.value
-                    break
+            pixels = work.through(tiles, bar, told)
     place.empty()
     return Cleaned(key, pixels, by, noise, distance(photo.pixels, pixels), gain(photo, pixels))
 

@@ -115,6 +115,7 @@ def overlapping() -> bytes:
         (encrypted(zipped({"a.png": b"x"})), "This zip is encrypted"),
         (overlapping(), "lie over each other"),
     ],
+    ids=["empty", "no-zip", "cut-off", "only-an-end", "encrypted", "overlapping"],
 )
 def test_what_cannot_be_trusted_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ArchiveError, match=reason):

@@ -247,15 +247,15 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
     by_kind: dict[str, str] = {}
     for id, model in models.items():
         by_kind.setdefault(model.config.noise, id)
-    found = {kind: noise(models[id], x) for kind, id in by_kind.items()}
-    kind = next(iter(found))
-    if len(found) == 2:
-        white, camera = found["gaussian"], found["camera"]
-        alike = white.sigma > MOST_OF * camera.sigma
-        kind = "gaussian" if white.white and alike else "camera"
-        texture = TEXTURE if white.grain < -WHITE and alike else 0.0
-        found["camera"] = replace(camera, white=False, sigma=(1 - texture) ** 0.5 * camera.sigma)
-    return by_kind[kind], found[kind]
+    if len(by_kind) == 1:
+        (id,) = by_kind.values()
+        return id, noise(models[id], x)
+    white, sigma = noise(models[by_kind["gaussian"]], x), level(models[by_kind["camera"]], x)
+    alike = white.sigma > MOST_OF * sigma
+    if white.white and alike:
+        return by_kind["gaussian"], white
+    texture = TEXTURE if white.grain < -WHITE and alike else 0.0
+    return by_kind["camera"], Noise((1 - texture) ** 0.5 * sigma, white.grain, white=False)
 
 
 def finished(work: Generator[float, None, T]) -> T:

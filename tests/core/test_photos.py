@@ -134,17 +134,13 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
 ) -> None:
     camera = Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1), noise="camera"), (3, 32, 32))
     models = {"white": plain, "camera": camera}
-    for as_white, as_camera, chosen in (
-        (photos.Noise(0.10, 0.0, True), photos.Noise(0.1, 0.25, False), "white"),
-        (photos.Noise(0.01, 0.0, True), photos.Noise(0.1, 0.7, False), "camera"),  # it is blind to most of it
-        (
-            photos.Noise(0.10, -0.3, False),
-            photos.Noise(0.1, 0.0, True),
-            "camera",
-        ),  # it mistakes a texture for noise
+    monkeypatch.setattr(photos, "level", lambda model, x: {id(camera): 0.1}[id(model)])
+    for as_white, chosen in (
+        (photos.Noise(0.10, 0.0, True), "white"),
+        (photos.Noise(0.01, 0.0, True), "camera"),  # it is blind to most of it
+        (photos.Noise(0.10, -0.3, False), "camera"),  # it mistakes a texture for noise
     ):
-        found = {id(plain): as_white, id(camera): as_camera}
-        monkeypatch.setattr(photos, "noise", lambda model, x, found=found: found[id(model)])
+        monkeypatch.setattr(photos, "noise", lambda model, x, found=as_white: {id(plain): found}[id(model)])
         name, told = fitting(models, torch.zeros(3, 8, 8))
         assert name == chosen and told.white == (chosen == "white")
         assert fitting({"only": plain}, torch.zeros(3, 8, 8)) == ("only", as_white)
@@ -160,8 +156,9 @@ def test_half_of_what_alternates_from_pixel_to_pixel_is_texture(
 ) -> None:
     """Where both models see it: noise from cameras hangs together, white noise does neither."""
     camera = Untold(PhotoDenoiser.Config(widths=(4, 4), blocks=(1, 1), noise="camera"), (3, 32, 32))
-    found = {id(plain): photos.Noise(seen, grain, False), id(camera): photos.Noise(6.0, 0.1, False)}
-    monkeypatch.setattr(photos, "noise", lambda model, x: found[id(model)])
+    as_white = photos.Noise(seen, grain, False)
+    monkeypatch.setattr(photos, "noise", lambda model, x: {id(plain): as_white}[id(model)])
+    monkeypatch.setattr(photos, "level", lambda model, x: {id(camera): 6.0}[id(model)])
     name, noise = fitting({"white": plain, "camera": camera}, torch.zeros(3, 8, 8))
     assert name == "camera" and noise.sigma == pytest.approx(told)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.papers.protocol import Terms, spread, sse, table
@@ -64,14 +66,40 @@ def linear(terms: Terms) -> Iterator[str]:
     yield f"\nlinear autoencoder, {NUMBERS} numbers: SSE {spread(errors, 3)}, above PCA by {spread(above)} %"
 
 
+BENT, BENT_SHARE = 0.1, 0.8
+
+
+class Bent(Vanilla):
+    """Sees every picture through a linear map of its own, I + 0.1 N, until the last fifth of training; there as it is.
+
+    Without, the default net gives training pictures back with 1.83 and test pictures with 2.53: it learns them by heart.
+    """
+
+    def loss(self, x: Tensor, turn: Turn) -> Loss:
+        return super().loss(bent(x, turn.rng) if turn.progress < BENT_SHARE else x, turn)
+
+
+def bent(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Turned, stretched and sheared around the centre, each picture of (B,C,H,W) otherwise."""
+    maps = BENT * torch.randn(len(x), 2, 3, generator=rng, device=x.device)
+    maps[:, :, 2] = 0
+    maps[:, 0, 0] += 1
+    maps[:, 1, 1] += 1
+    grid = F.affine_grid(maps, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bicubic", align_corners=False).clamp(0, 1)
+
+
 def deep(terms: Terms) -> Iterator[str]:
     data = terms.mnist()
     mlp = VanillaConfig(latent_dim=NUMBERS, net="mlp", hidden=(1000, 500, 250), lr=2e-3)
     conv = VanillaConfig(latent_dim=NUMBERS, lr=3e-3)
     rows = [("PCA", "13.87", f"{PCA(data, NUMBERS).sse(data.test):.2f}")]
-    for title, config, batch in (("784-1000-500-250-30 and back", mlp, 256), ("our default net", conv, 128)):
+    for title, model, config, batch in (
+        ("784-1000-500-250-30 and back", Vanilla, mlp, 256),
+        ("our default net, its pictures bent", Bent, conv, 128),
+    ):
         models = [
-            terms.learnt(f"deep-{config.net}", Vanilla(config, data.shape), data, seed=seed, batch_size=batch)
+            terms.learnt(f"deep-{config.net}", model(config, data.shape), data, seed=seed, batch_size=batch)
             for seed in terms.seeds
         ]
         rows.append((title, "3.00", spread([sse(model, data.test, terms.device) for model in models], 3)))

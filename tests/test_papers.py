@@ -14,11 +14,11 @@ import torch
 from benchmarks.papers import protocol
 from benchmarks.papers.features import KSparse
 from benchmarks.papers.protocol import Terms, logistic_error, spread
-from benchmarks.papers.reconstruction import Linear
+from benchmarks.papers.reconstruction import Bent, Linear, bent
 from core.data import Dataset
 from core.evaluation import PCA
 from core.families.sparse import SparseConfig
-from core.families.vanilla import VanillaConfig
+from core.families.vanilla import Vanilla, VanillaConfig
 from core.family import Turn
 from core.training import Event, Plan, Training, train
 from tests import toy
@@ -87,6 +87,26 @@ def test_a_linear_autoencoder_comes_to_what_pca_keeps() -> None:
         pass
     found = protocol.sse(training.model, data.train, torch.device("cpu"))
     assert found == pytest.approx(PCA(data, 4).sse(data.train), rel=0.02)
+
+
+def test_a_picture_is_bent_around_its_centre_and_no_two_alike() -> None:
+    square = torch.zeros(64, 1, 29, 29)
+    square[:, :, 11:18, 11:18] = 1
+    moved = bent(square, torch.Generator().manual_seed(0))
+    assert moved.min() >= 0 and moved.max() <= 1 and len(moved.unique(dim=0)) == 64
+    ink = moved.sum((1, 2, 3))
+    rows, columns = moved.sum((1, 3)), moved.sum((1, 2))
+    for line in (rows, columns):
+        assert torch.allclose(line @ torch.arange(29.0) / ink, torch.full((64,), 14.0), atol=0.1)
+    assert ink.mean() == pytest.approx(49, rel=0.05) and ink.std() > 2
+
+
+def test_the_last_fifth_of_training_sees_pictures_as_they_are() -> None:
+    model = Bent(VanillaConfig(latent_dim=4), (1, 28, 28))
+    x = torch.rand(4, 1, 28, 28)
+    plain = Vanilla.loss(model, x, Turn(torch.Generator())).total
+    assert model.loss(x, Turn(torch.Generator(), progress=0.81)).total == plain
+    assert model.loss(x, Turn(torch.Generator(), progress=0.79)).total != plain
 
 
 def test_a_linear_classifier_reads_what_lies_in_features_and_nothing_from_noise() -> None:

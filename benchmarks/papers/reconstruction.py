@@ -72,7 +72,8 @@ BENT, BENT_SHARE = 0.1, 0.8
 class Bent(Vanilla):
     """Sees every picture through a linear map of its own, I + 0.1 N, until the last fifth of training; there as it is.
 
-    Without, the default net gives training pictures back with 1.83 and test pictures with 2.53: it learns them by heart.
+    Without, the default net learns by heart: it gives training pictures back with 1.83 and test pictures with 2.53; so, with 2.0
+    and 2.2.
     """
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:

@@ -57,7 +57,14 @@ class Shipped:
 BOX = {
     one.id: one
     for one in (
-        Shipped("photos-white-noise", "White noise", "photo_denoiser", 5_100, {"half": True}),
+        Shipped(
+            "photos-white-noise",
+            "White noise",
+            "photo_denoiser",
+            5_100,
+            {"half": True},
+            (Round(7_200, 4, {"crop": 96, "lr": 7e-4, "half": False}),),
+        ),
         Shipped(
             "photos-camera-noise",
             "Camera noise",

@@ -103,6 +103,7 @@ def test_stop_acts_within_two_seconds_and_keeps_what_was_learnt(jobs: Jobs) -> N
 
 
 @posix
+@pytest.mark.alone
 def test_a_killed_job_is_noticed_at_once_and_its_run_can_go_on(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,8 @@ from torch import Tensor
 from core import intake, photos
 from core.camera import photographed
 from core.dataset import fixed_rng
-from core.denoisers import Denoiser, Result, automatic, classical, contest, decibels, gray_as_one, learnt
+from core.denoisers import Denoiser, Result, automatic, classical, contest, gray_as_one, learnt
+from core.evaluation import decibels
 from core.families.photo_denoiser import PhotoDenoiser
 from core.folders import picture_files
 from core.pictures import as_floats

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core import photos, robustness
-from core.evaluation import psnr
+from core.evaluation import decibels
 from core.families.photo_denoiser import PhotoDenoiser
 from core.family import Restorer
 
@@ -115,11 +115,6 @@ def contest(
         seconds = time.perf_counter() - started
         pixels = photos.as_pixels(back.float(), clean.shape[2])
         yield Result(one.key, one.title, pixels, decibels(pixels, clean), similarity(pixels, clean), seconds)
-
-
-def decibels(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two uint8 pictures of one shape; infinite where they are equal."""
-    return psnr(float(np.square((a.astype(np.float64) - b) / 255).mean()))
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.evaluation import psnr, ssim
+from core.evaluation import STRIP, decibels, ssim
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.packing import STRIDE, check, pack, places, unpack
 from core.photos import finished
@@ -29,7 +29,6 @@ T = TypeVar("T")
 
 COLOURLESS = b"G"  # before the code of a photograph that has no colours: it is to come back without any
 TILE = 192  # places a side, at most, that go through the nets at once
-STRIP = 64  # rows of pixels whose similarity is measured at once
 WINDOW = 7  # pixels a side of the window of SSIM, where it fits
 QUALITIES = (0, 100)  # as Pillow counts
 LONGEST = {"JPEG": 65_500, "WebP": 16_383}  # pixels a side that a format can hold
@@ -169,13 +168,6 @@ def pixels(of: slice) -> slice:
 
 def row(title: str, size: int, allowed: int, picture: np.ndarray, back: np.ndarray) -> Row:
     return Row(title, size, size > allowed, decibels(back, picture), similarity(back, picture), back)
-
-
-def decibels(a: np.ndarray, b: np.ndarray) -> float:
-    """PSNR of two uint8 pictures (H,W,C)."""
-    strips = (slice(top, top + STRIP) for top in range(0, len(a), STRIP))
-    error = sum(int(np.square(a[strip].astype(np.int32) - b[strip]).sum()) for strip in strips)
-    return psnr(error / 255**2 / a.size)
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> float | None:

@@ -9,7 +9,7 @@ import torch
 from core import elbo, examples, photos
 from core.data import sample_photos
 from core.dataset import fixed_rng
-from core.denoisers import decibels
+from core.evaluation import decibels
 from core.families import FAMILIES
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.glance import Glance, finished

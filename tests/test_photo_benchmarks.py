@@ -15,7 +15,8 @@ from benchmarks import denoise
 from benchmarks.photos import BOX, Round, Shipped, rounds, trained
 from core import photos
 from core.dataset import fixed_rng
-from core.denoisers import automatic, decibels
+from core.denoisers import automatic
+from core.evaluation import decibels
 from core.family import Restorer
 from core.store import Store
 from tests import toy

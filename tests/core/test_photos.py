@@ -11,7 +11,8 @@ from torch import Tensor
 
 from core import photos
 from core.data import sample_photos
-from core.denoisers import classical, contest, decibels, learnt, similarity
+from core.denoisers import classical, contest, learnt, similarity
+from core.evaluation import decibels
 from core.families import photo_denoiser
 from core.families.photo_denoiser import PhotoDenoiser
 from core.judge import BOX

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import rates
-from core.evaluation import ssim
+from core.evaluation import decibels, ssim
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.packing import pack, unpack
 from core.photos import finished
@@ -22,7 +22,6 @@ from core.rates import (
     compared,
     comparison,
     compressed,
-    decibels,
     expanded,
     largest_below,
     similarity,

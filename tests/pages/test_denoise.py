@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from core import original, photos
 from core.corruption import CORRUPTIONS
 from core.data import load
-from core.denoisers import classical, contest, decibels
+from core.denoisers import classical, contest
+from core.evaluation import decibels
 from core.families import Denoising
 from core.photos import Wish
 from core.store import Store

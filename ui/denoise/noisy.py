@@ -13,7 +13,7 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from core import intake, original, photos
-from core.denoisers import decibels
+from core.evaluation import decibels
 from core.photos import STRENGTHS, Wish
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import StoreError

@@ -71,7 +71,11 @@ BOX = {
             "photo_denoiser",
             2_500,
             {"half": True, "noise": "camera"},
-            (Round(2_400), Round(8_400, 4, {"crop": 96, "lr": 7e-4, "half": False})),
+            (
+                Round(2_400),
+                Round(8_400, 4, {"crop": 96, "lr": 7e-4, "half": False}),
+                Round(7_000, 4, {"crop": 96, "lr": 5e-4, "half": False}),
+            ),
         ),
         Shipped("photos-autoencoder", "Photo autoencoder", "photo_autoencoder", 2_400, {"half": True}),
     )

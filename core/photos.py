@@ -30,7 +30,7 @@ LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pix
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 MOST_OF = 0.65  # of the level that a model for cameras finds: of white noise 0.9 to 2.4 was seen, of a camera's to 0.4, once 0.9
-TEXTURE = 0.5  # of the variance, where what both models see alternates from pixel to pixel, as grass does and no noise
+TEXTURE = 1 / 3  # of the variance, where what both models see alternates between neighbours, as grass does and no noise
 STRENGTHS = (0.0, 1.5)
 ENDED = ("stopped", "completed")  # what may be chosen, the better last
 
@@ -238,9 +238,9 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
 
     Of several for one kind of noise the first is taken. A net that has learnt white noise alone is blind to any other: it finds
     as much as one that knows cameras only where the noise is white. A fine texture looks like noise to it as well, but what
-    it takes away there is not white. Where neighbours differ more than chance would have it, half of the variance is taken for
+    it takes away there is not white. Where neighbours differ more than chance would have it, a third of the variance is taken for
     the picture's own: of 43 photographs with the noise of a camera none was. Clean grass was, and so was gravel with white noise
-    of sigma 5, which gains half a decibel less for it.
+    of sigma 5, which gains a third of a decibel less for it.
     """
     if not models:
         raise ValueError("there is no model that cleans photographs")

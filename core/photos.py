@@ -30,7 +30,7 @@ LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pix
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 MOST_OF = 0.65  # of the level that a model for cameras finds: of white noise 0.9 to 2.4 was seen, of a camera's to 0.4, once 0.9
-TEXTURE = 1 / 3  # of the variance, where what both models see alternates between neighbours, as grass does and no noise
+TEXTURE = 1 / 3  # of the variance, where both models see neighbours alternate, as in grass and in no noise
 STRENGTHS = (0.0, 1.5)
 ENDED = ("stopped", "completed")  # what may be chosen, the better last
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from benchmarks.papers import protocol
 from benchmarks.papers.features import KSparse
-from benchmarks.papers.protocol import Terms, logistic_error, spread
+from benchmarks.papers.protocol import Terms, classifier_error, logistic_error, packed, spread
 from benchmarks.papers.reconstruction import Bent, Linear, bent
 from core.data import Dataset
 from core.evaluation import PCA
@@ -127,7 +128,25 @@ def test_the_published_sparse_layer_is_linear_to_the_end() -> None:
     rebuilt = z @ weight + model.encoder.pixel_bias
     error = (rebuilt - x.flatten(1)).square().sum(1)
     assert torch.allclose(model.reconstruct(x).flatten(1), rebuilt, atol=1e-6)
-    assert torch.allclose(model.loss(x, Turn(torch.Generator(), progress=1.0)).total, error.mean())
+    loss = model.loss(x, Turn(torch.Generator(), progress=1.0))
+    assert torch.allclose(loss.minimise["reconstruction"], error.mean())
+    assert torch.allclose(loss.minimise["decay"], 1e-3 * weight.square().sum())
+    dense = torch.autograd.grad(error.mean(), list(model.encoder.parameters()), retain_graph=True)
+    here = torch.autograd.grad(loss.minimise["reconstruction"], list(model.encoder.parameters()))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(dense, here, strict=True))
+
+
+def test_a_classifier_reads_the_same_from_features_without_their_zeros() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(3, size=600)
+    features = np.eye(30)[labels] + draw.normal(0, 1, (600, 30)) * (draw.random((600, 30)) < 0.1)
+    sparse, full = csr_matrix(features), features
+    errors = [
+        classifier_error((one[:500], labels[:500]), (one[500:], labels[500:]), 1e-3) for one in (sparse, full)
+    ]
+    assert errors[0] == errors[1] < 20
+    assert isinstance(packed(torch.tensor(features)), csr_matrix)
+    assert isinstance(packed(torch.rand(4, 3)), np.ndarray)
 
 
 def test_one_value_has_no_spread() -> None:

@@ -150,9 +150,9 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("grain", "seen", "told"), [(-0.3, 6.0, 72**0.5 / 2), (-0.1, 6.0, 6), (-0.3, 3.0, 6), (0.3, 6.0, 6)]
+    ("grain", "seen", "told"), [(-0.3, 6.0, 24**0.5), (-0.1, 6.0, 6), (-0.3, 3.0, 6), (0.3, 6.0, 6)]
 )
-def test_half_of_what_alternates_from_pixel_to_pixel_is_texture(
+def test_a_third_of_what_alternates_from_pixel_to_pixel_is_texture(
     plain: PhotoDenoiser, grain: float, seen: float, told: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where both models see it: noise from cameras hangs together, white noise does neither."""

@@ -5,8 +5,9 @@ with 0 for each picture, and neither clipped nor rounded; what comes back is cli
 channel of noise. Ours are not told how strong the noise is; BM3D is. "Ours, automatic" is what page and command line do unless
 told otherwise. Seconds are of the same process and minutes.
 
-With --camera the noise is that of `core.camera`, weak enough for an input of about 34 to 38 dB: a stand-in for real photographs
-until real ones are measured. Nobody is told anything then, and what counts is the gain over doing nothing, picture by picture.
+With --camera they are taken once more by a camera (`benchmarks.exposure`), with noise that leaves 34 to 38 dB: a stand-in for
+real photographs until real ones are measured. Nobody is told anything then, and what counts is the gain over doing nothing,
+picture by picture.
 
 With --clean, and no folder, it is told of pictures that ship in scikit-image how near to a clean one automatic's stays, and what
 it gains at sigma 5, clipped and rounded as in a file.
@@ -24,8 +25,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from benchmarks.exposure import taken
 from core import intake, photos
-from core.camera import photographed
 from core.dataset import fixed_rng
 from core.denoisers import Denoiser, Result, automatic, classical, contest, gray_as_one, learnt
 from core.evaluation import decibels
@@ -35,7 +36,6 @@ from core.pictures import as_floats
 from core.store import Store
 
 SLOW = ("bm3d", "nl-means", "tv")
-WEAK = (3.2, 5.1)  # of 255: 38 and 34 dB
 CLEAN = ("astronaut", "chelsea", "coffee", "rocket", "camera", "motorcycle_left", "grass", "gravel", "brick")
 FAINT = 5.0  # of 255
 
@@ -118,9 +118,8 @@ def pictures(folder: Path) -> Iterator[np.ndarray]:
 
 def measured(clean: np.ndarray, sigma: float | None, entrants: list[Denoiser]) -> Iterator[Result]:
     if sigma is None:
-        rng = torch.Generator().manual_seed(int(clean.sum()))
-        x = photographed(photos.as_colour(clean)[None], rng, WEAK)[0, : clean.shape[2]]
-        yield from contest(clean, x, None, entrants)
+        developed, noisy = taken(clean, torch.Generator().manual_seed(int(clean.sum())))
+        yield from contest(developed, photos.as_colour(noisy), None, entrants)
     else:
         yield from contest(clean, whitened(clean, sigma), sigma / 255, entrants)
 

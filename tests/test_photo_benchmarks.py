@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import denoise
+from benchmarks import denoise, exposure
 from benchmarks.photos import BOX, Round, Shipped, rounds, trained
 from core import photos
+from core.data import sample_photos
 from core.dataset import fixed_rng
 from core.denoisers import automatic
 from core.evaluation import decibels
@@ -45,13 +47,36 @@ def test_gray_noise_is_that_of_published_gray_numbers(store: Store) -> None:
     np.testing.assert_allclose(denoise.whitened(GRAY, 25)[0].numpy(), expected, atol=1e-6)
     models, _ = photos.opened(photos.denoisers(store))
     entrants = [one for one in denoise.everyone(models, {id: id for id in models}) if one.key != "bm3d"]
-    for sigma in (25.0, None):
-        results = {one.key: one for one in denoise.measured(GRAY, sigma, entrants)}
-        assert all(one.pixels.shape == GRAY.shape for one in results.values())
-        assert results["auto"].title == "Ours, automatic"
+    results = {one.key: one for one in denoise.measured(GRAY, 25.0, entrants)}
+    assert all(one.pixels.shape == GRAY.shape for one in results.values())
+    assert results["auto"].title == "Ours, automatic"
     noisy = photos.as_pixels(denoise.whitened(GRAY, 25), 1)
     nothing = next(iter(denoise.measured(GRAY, 25, entrants)))
     assert nothing.psnr == decibels(noisy, GRAY)
+
+
+def test_a_photograph_taken_once_more_has_the_noise_that_was_wanted() -> None:
+    pixels = np.asarray(sample_photos()["cat"])[:96, :128]
+    found = [exposure.taken(pixels, torch.Generator().manual_seed(seed)) for seed in (1, 2, 2)]
+    assert all(one.shape == pixels.shape and one.dtype == np.uint8 for pair in found for one in pair)
+    inputs = [decibels(noisy, clean) for clean, noisy in found]
+    low, high = exposure.INPUT
+    assert all(low - 0.5 < one < high + 0.5 for one in inputs) and inputs[0] != inputs[1] == inputs[2]
+    assert exposure.taken(GRAY, torch.Generator().manual_seed(0))[0].shape == (30, 40, 3)
+
+
+@pytest.mark.parametrize("smooths", [True, False])
+def test_a_camera_gives_even_colours_back(smooths: bool) -> None:
+    camera = exposure.Camera(torch.tensor([2.0, 1.0, 1.7]).view(3, 1, 1), smooths)
+    x = torch.tensor([0.5, 0.45, 0.4]).view(3, 1, 1).expand(3, 12, 16)
+    torch.testing.assert_close(camera.developed(camera.light(x)), x)
+
+
+def test_noise_of_light_has_the_spread_of_shot_and_read_noise() -> None:
+    light, shot = torch.tensor([0.0, 0.25, 1.0]), torch.tensor(0.01)
+    read = 0.01**2.18 * math.exp(1.2)
+    expected = [math.sqrt(0.01 * one + read) for one in (0.0, 0.25, 1.0)]
+    torch.testing.assert_close(exposure.deviation(light, shot), torch.tensor(expected))
 
 
 def test_automatic_gives_what_page_and_command_line_give(store: Store) -> None:

@@ -63,7 +63,10 @@ BOX = {
             "photo_denoiser",
             5_100,
             {"half": True},
-            (Round(7_200, 4, {"crop": 96, "lr": 7e-4, "half": False}),),
+            (
+                Round(7_200, 4, {"crop": 96, "lr": 7e-4, "half": False}),
+                Round(7_500, 4, {"crop": 96, "lr": 5e-4, "half": False}),
+            ),
         ),
         Shipped(
             "photos-camera-noise",

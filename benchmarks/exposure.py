@@ -1,4 +1,4 @@
-"""A photograph taken once more, with noise: from light to JPEG, by other steps than those that models learn on.
+"""A photograph taken once more, with noise: from light to JPEG, by steps of its own: models learn on those of `core.camera`.
 
     scene ──▶ light on a Bayer mosaic + n ──interpolated──▶ white balance ──▶ colours ──▶ tones ──▶ JPEG
     Var n = shot · light + read
@@ -25,7 +25,7 @@ INPUT = (34.0, 38.0)  # dB of what is given to a denoiser, drawn evenly; less wh
 COLOURS = torch.tensor([[1.66, -0.55, -0.11], [-0.21, 1.53, -0.32], [0.02, -0.58, 1.56]])  # of a usual camera
 RED, BLUE = (1.9, 2.4), (1.5, 1.9)  # by which white balance amplifies them
 GAMMA = 2.2
-SMOOTHED, WIDTH = 0.5, 1.2  # how often a camera blurs the noise's colour, and how far, in pixels
+SMOOTHED, WIDTH = 0.5, 1.2  # how often a camera blurs colour against noise, and how far, in pixels
 QUALITIES = (92, 99)
 SHOTS, STEPS = (1e-6, 1e-1), 16  # between which the right amount is sought, and how often that is halved
 
@@ -57,6 +57,7 @@ def enlarged(pixels: np.ndarray) -> np.ndarray:
 
 
 def deviation(light: Tensor, shot: Tensor) -> Tensor:
+    """Of the noise at each place; Brooks et al. give the mean logarithm of read noise as a line over that of shot noise."""
     read = (2.18 * shot.log() + 1.2).exp()
     return (shot * light + read).sqrt()
 
@@ -67,7 +68,9 @@ def between(low: float, high: float, rng: torch.Generator) -> float:
 
 @dataclass(frozen=True)
 class Camera:
-    balance: Tensor  # (3,1,1)
+    """White balance (3,1,1), and whether it smooths colour."""
+
+    balance: Tensor
     smooths: bool
 
     @classmethod
@@ -81,7 +84,7 @@ class Camera:
         return (mixed(COLOURS.inverse(), bent.clamp(0, 1) ** GAMMA) / self.balance).clamp(0, 1)
 
     def developed(self, light: Tensor) -> Tensor:
-        """What the camera makes of it: (3,H,W) in [0,1]."""
+        """What the camera makes of it: (3,H,W), beyond [0,1] by a little where it smooths."""
         same = torch.Generator().manual_seed(0)  # one mosaic for all pictures
         colours = mixed(COLOURS, self.balance * mosaicked(light[None], same)[0])
         bent = colours.clamp(0, 1) ** (1 / GAMMA)

@@ -1,10 +1,9 @@
 """Noise as photographs have it, made from clean ones: what a denoiser for real pictures learns on.
 
-    white noise, its spread following the light ──on a Bayer mosaic──▶ interpolated ──blurred──▶ coloured ──▶ added ──▶ JPEG
+    white noise, its spread following the light ──on a Bayer mosaic──▶ interpolated ──blurred──▶ added ──▶ JPEG
 
 The steps of a camera after Foi et al. 2008 (Poisson-Gaussian noise) and Guo et al. 2019 (CBDNet, arXiv:1807.04686: mosaic and
-JPEG); that noise differs from channel to channel, Xu et al. 2017 (MCWNNM, arXiv:1705.09912) showed to matter. Only the noise goes
-through mosaic and blur, never the picture: a net is to remove noise, not to sharpen.
+JPEG). Only the noise goes through mosaic and blur, never the picture: a net is to remove noise, not to sharpen.
 """
 
 from __future__ import annotations
@@ -20,11 +19,6 @@ EXPONENTS = (-0.4, 0.7)  # spread ~ (light + DARK)^exponent: tone curves bend it
 DARK = 0.05
 MOSAIC, BLUR, JPEG = 0.75, 0.6, 0.8  # how often each happens
 BLURS = (0.3, 1.3)  # pixels
-BALANCE = 0.35  # standard deviation of the logarithm: white balance makes channels unequally noisy
-COLOUR = (
-    0.3,
-    1.3,
-)  # of the noise's colour stays: cameras smooth it away, or bring it out by a matrix of colours
 QUALITIES = (60, 99)
 GREEN = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]) / 4
 OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
@@ -35,7 +29,6 @@ def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
     noise = gain(x, rng) * torch.randn(x.shape, generator=rng, device=x.device)
     noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
     noise = torch.where(chance(x, BLUR, rng), blurred(noise, rng), noise)
-    noise = coloured(noise, rng)
     low, high = (torch.tensor(level / 255).log() for level in LEVELS)
     level = (low + (high - low) * uniform(x, rng)).exp()
     gray = (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
@@ -75,14 +68,6 @@ def blurred(noise: Tensor, rng: torch.Generator) -> Tensor:
     low, high = BLURS
     width = low + (high - low) * float(torch.rand((), generator=rng, device=noise.device))
     return damage.gaussian_blur(noise, width, rng)
-
-
-def coloured(noise: Tensor, rng: torch.Generator) -> Tensor:
-    """Each channel as strong as the white balance makes it, and more or less of what is not common to all."""
-    strength = torch.randn(len(noise), 3, 1, 1, generator=rng, device=noise.device).mul(BALANCE).exp()
-    low, high = COLOUR
-    gray = (strength * noise).mean(1, keepdim=True)
-    return gray + (low + (high - low) * uniform(noise, rng)) * (strength * noise - gray)
 
 
 def saved(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -55,30 +55,6 @@ def test_blur_is_that_of_the_corruptions() -> None:
 
 
 @torch.no_grad()
-def test_channels_are_as_unequal_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "COLOUR", (1.0, 1.0))
-    noise = torch.randn(400, 3, 16, 16, generator=seeded())
-    found = camera.coloured(noise, seeded(1))
-    strength = (found * noise).sum((2, 3)) / noise.square().sum((2, 3))
-    torch.testing.assert_close(found, strength[..., None, None] * noise)
-    logarithm = strength.log()
-    assert abs(float(logarithm.mean())) < 0.03
-    assert float(logarithm.std()) == pytest.approx(camera.BALANCE, abs=0.02)
-
-
-@torch.no_grad()
-def test_more_or_less_of_the_colour_of_noise_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "BALANCE", 0.0)
-    noise = torch.randn(400, 3, 8, 8, generator=seeded())
-    found, gray = camera.coloured(noise, seeded(1)), noise.mean(1, keepdim=True)
-    torch.testing.assert_close(found.mean(1, keepdim=True), gray)
-    share = ((found - gray) * (noise - gray)).sum((1, 2, 3)) / (noise - gray).square().sum((1, 2, 3))
-    torch.testing.assert_close(found - gray, share.view(-1, 1, 1, 1) * (noise - gray))
-    low, high = camera.COLOUR
-    assert low <= share.min() < low + 0.02 and high - 0.02 < share.max() <= high
-
-
-@torch.no_grad()
 def test_gray_pictures_get_gray_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "JPEG", 0.0)
     x = torch.rand(4, 1, 24, 24, generator=seeded()).expand(-1, 3, -1, -1)

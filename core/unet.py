@@ -32,7 +32,7 @@ def halved(device: torch.device, wanted: bool = True) -> torch.autocast:
 
 
 class Block(nn.Module):
-    """x + conv(relu(conv(x)))"""
+    """x + conv(relu(conv(x))), in place where that can be: large pictures wait for fresh memory"""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Block(nn.Module):
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.last(F.relu(self.first(x)))
+        return self.last(F.relu(self.first(x), inplace=True)).add_(x)
 
 
 class UNet(nn.Module):
@@ -81,7 +81,7 @@ class UNet(nn.Module):
             x = halve(x)
         x = self.down[-1](x)
         for widen, up, skip in reversed(list(zip(self.widen, self.up, skips, strict=True))):
-            x = up(widen(x) + skip)
+            x = up(widen(x).add_(skip))
         return self.tail(x)
 
 

@@ -183,11 +183,17 @@ def over_seeds(entry: Entry, metric: Metric, corruption: int, level: int) -> Int
     return interval(means) if len(means) >= 3 else None
 
 
+def amidst(title: str) -> str:
+    """A title in the midst of a sentence: small, unless it begins with a name or letters that stand for words."""
+    first = title.split()[0]
+    return title if first.isupper() or first == "Gaussian" else title[0].lower() + title[1:]
+
+
 def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str:
     """The finding with its numbers, in Markdown that the titles must be fit for."""
     best, unit = found.best, f" {metric.unit}" if metric.unit else ""
-    damage = f"at level {level} of {BY_NAME[corruption].title.lower()}" if level else "on clean pictures"
-    keeps = f"**{best.title}** has the best {metric.title} {damage}: {shown(found.value)}{unit}"
+    damage = f"at level {level} of {amidst(BY_NAME[corruption].title)}" if level else "on clean pictures"
+    keeps = f"**{best.title}** has the best {amidst(metric.title)} {damage}: {shown(found.value)}{unit}"
     if best.key == NOTHING:
         said = [f"**Doing nothing** is best {damage}: {shown(found.value)}{unit}."]
         if level == 0:

@@ -65,7 +65,7 @@ def test_measure_stop_measure_on_read_and_take_away(digits: Server, page: Page) 
 
 def test_what_is_in_the_box_is_read_at_once_and_follows_the_slider(app: Server, page: Page) -> None:
     visit(page, app.url + "/robustness")
-    best = page.get_by_text("has the best PSNR at level 3 of gaussian noise")
+    best = page.get_by_text("has the best PSNR at level 3 of Gaussian noise")
     expect(best).to_contain_text("Denoising", timeout=PATIENCE)
     expect(best).to_contain_text("It was trained on this damage")
     expect(best).to_contain_text("Over 3 training seeds")
@@ -80,7 +80,7 @@ def test_what_is_in_the_box_is_read_at_once_and_follows_the_slider(app: Server, 
 
 def test_the_contractive_code_drifts_least_under_a_little_noise(app: Server, page: Page) -> None:
     visit(page, app.url + "/robustness?number=Code+drift&level=1")
-    told = page.get_by_text("has the best Code drift at level 1 of gaussian noise")
+    told = page.get_by_text("has the best code drift at level 1 of Gaussian noise")
     expect(told).to_contain_text("Contractive", timeout=PATIENCE)
     expect(told).to_contain_text("is ahead of")
 

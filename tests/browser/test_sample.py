@@ -164,6 +164,7 @@ def test_numbers_that_say_less_are_folded_away(app: Server, page: Page) -> None:
     opened(page, app)
     folded = page.locator("details .dials input")
     assert page.locator(".dials input:visible").count() == 12 and folded.count() == 52  # of twice 32 numbers
+    assert page.locator("h5:visible").all_inner_texts() == ["Variational", "GAN"]
     shot = seen(page)
     page.get_by_text("52 more numbers, which say less").click()
     folded.first.evaluate("e => { e.value = e.max; e.oninput() }")

@@ -12,6 +12,7 @@ from core.findings import (
     METRICS,
     NOTHING,
     Entry,
+    amidst,
     area,
     as_csv,
     at,
@@ -43,6 +44,17 @@ def idle(n: int = 50) -> Measured:
 
 def entry(key: str, found: Measured, **more: object) -> Entry:
     return Entry(key, key.title(), found, **more)
+
+
+def test_names_and_letters_that_stand_for_words_stay_large() -> None:
+    titles = ("Gaussian noise", "JPEG", "Salt and pepper", "Code drift", "PSNR")
+    assert [amidst(title) for title in titles] == [
+        "Gaussian noise",
+        "JPEG",
+        "salt and pepper",
+        "code drift",
+        "PSNR",
+    ]
 
 
 def test_an_interval_is_students() -> None:
@@ -127,7 +139,7 @@ def test_the_best_is_named_with_its_numbers_and_what_it_learnt_with() -> None:
     )
     best = at(drawn(0.004, seed=1), "psnr", 0, 3)
     assert words.startswith(
-        f"**Denoising** has the best PSNR at level 3 of gaussian noise: {shown(best)} dB, doing nothing"
+        f"**Denoising** has the best PSNR at level 3 of Gaussian noise: {shown(best)} dB, doing nothing"
     )
     assert "is ahead of Vanilla" in words and "trained on this damage" in words
     assert "speaks of this run" in words

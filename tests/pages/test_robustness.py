@@ -128,7 +128,7 @@ def test_the_areas_under_the_curves_are_those_of_core(open_page: Open, tested: S
 def test_the_pictures_of_the_best_variant_are_there_at_first(open_page: Open, tested: Store) -> None:
     page = open_page(PAGE, tested)
     told = finding([one for one in entries(tested) if one.family], METRICS["psnr"], 0, 3)
-    assert f"**{told.best.title} under gaussian noise, level 3**" in said(page)
+    assert f"**{told.best.title} under Gaussian noise, level 3**" in said(page)
     assert "Worst 1, clean" in shown(page)
 
 

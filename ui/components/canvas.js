@@ -393,6 +393,13 @@ function live(root, data, signature, setStateValue) {
     const rest = folded.querySelector(".dials")
     for (const view of views)
       for (const [place, [k, name, low, high]] of view.dials.entries()) {
+        const list = place < DIALS ? telling : rest
+        if (views.length > 1 && (place === 0 || place === DIALS)) {
+          const whose = document.createElement("h5")
+          whose.textContent = view.title
+          whose.style.borderColor = view.colour
+          list.append(whose)
+        }
         const label = document.createElement("label")
         const input = document.createElement("input")
         input.type = "range"
@@ -411,10 +418,11 @@ function live(root, data, signature, setStateValue) {
         }
         label.append(name, input)
         label.title = `${view.title}: added to ${name}; a double click takes it back`
-        ;(place < DIALS ? telling : rest).append(label)
+        list.append(label)
       }
-    folded.hidden = !rest.children.length
-    folded.querySelector("summary").textContent = `${rest.children.length} more numbers, which say less`
+    const count = rest.querySelectorAll("label").length
+    folded.hidden = !count
+    folded.querySelector("summary").textContent = `${count} more numbers, which say less`
   }
 
   const observer = new ResizeObserver(() => follow())

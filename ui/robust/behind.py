@@ -11,7 +11,7 @@ from torch import Tensor
 
 from core import examples
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
-from core.findings import Entry
+from core.findings import Entry, amidst
 from core.pictures import as_bytes, as_floats
 from core.robustness import median, noise
 from core.store import StoreError
@@ -30,7 +30,7 @@ def show(wish: Wish, entries: Sequence[Entry], corruption: str, key: str) -> Non
     if entry is None:
         return
     level = st.session_state.get("level", 3) or LEVELS[-1]
-    st.markdown(f"**{as_written(entry.title)} under {BY_NAME[corruption].title.lower()}, level {level}**")
+    st.markdown(f"**{as_written(entry.title)} under {amidst(BY_NAME[corruption].title)}, level {level}**")
     if rebuild is None:
         st.caption(
             "Its pictures are only made while it is measured. Choose a variant, doing nothing or the median."

@@ -19,6 +19,7 @@ from core.findings import (
     Entry,
     Interval,
     Metric,
+    amidst,
     area,
     as_csv,
     at,
@@ -56,7 +57,7 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
     metric = METRICS[key]
     told = finding([said(entry) for entry in entries], metric, place, level)
     if told is None:
-        st.caption(f"None of these has a {metric.title.lower()}.")
+        st.caption(f"None of these has a {amidst(metric.title)}.")
         return
     st.markdown(sentence(told, metric, corruption, level))
     undamaged = finding([said(entry) for entry in entries], metric, place, 0)

@@ -77,10 +77,16 @@ class Filter:
 
 
 def in_order(group: Group) -> Group:
-    """Runs of one family by their seeds."""
+    """Of each family the run that pages open on, then the others by their seeds."""
     keys = [run.record.family for run in group.runs]  # in teaching order
+    proposed = group.proposed
     ordered = sorted(
-        group.runs, key=lambda run: (keys.index(run.record.family), run.record.training_plan().seed)
+        group.runs,
+        key=lambda run: (
+            keys.index(run.record.family),
+            run not in proposed,
+            run.record.training_plan().seed,
+        ),
     )
     return replace(group, runs=tuple(ordered))
 

@@ -4,7 +4,9 @@
     Var n = shot · light + read
 
 Tones, and how read noise goes with shot noise: Brooks et al. 2019 (Unprocessing, arXiv:1811.11127), sec. 3. The scene is the
-middle of the photograph at twice its size: pixel by pixel, pictures of cameras are smooth.
+middle of the photograph at twice its size: pixel by pixel, pictures of cameras are smooth. What is held to be true is the mean of
+many JPEGs of the same scene where real photographs are measured (Xu et al. 2018, arXiv:1804.02603): such as have lost fine
+colour, as all of them have, but nothing else. So is it here, by one without noise at full quality.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from core.evaluation import decibels
 from core.photos import as_colour, as_pixels
 
 INPUT = (34.0, 38.0)  # dB of what is given to a denoiser, drawn evenly; less where JPEG alone costs more
+FULL = 100  # quality of a JPEG
 COLOURS = torch.tensor([[1.66, -0.55, -0.11], [-0.21, 1.53, -0.32], [0.02, -0.58, 1.56]])  # of a usual camera
 RED, BLUE = (1.9, 2.4), (1.5, 1.9)  # by which white balance amplifies them
 GAMMA = 2.2
@@ -34,17 +37,21 @@ def taken(pixels: np.ndarray, rng: torch.Generator) -> tuple[np.ndarray, np.ndar
     """uint8 (H,W,C) -> the picture without noise, and a JPEG of it with noise: both uint8 (H,W,3)."""
     camera = Camera.drawn(rng)
     light = camera.light(as_colour(enlarged(pixels)))
-    clean = as_pixels(camera.developed(light), 3)
+    clean = kept(camera.developed(light), FULL, rng)
     normal = torch.randn(light.shape, generator=rng)
     (quality,) = torch.randint(*QUALITIES, (1,), generator=rng).tolist()
     wanted = between(*INPUT, rng)
     low, high = (torch.tensor(shot).log() for shot in SHOTS)
     for _ in range(STEPS):
         shot = ((low + high) / 2).exp()
-        developed = camera.developed(light + normal * deviation(light, shot)).clamp(0, 1)
-        noisy = as_pixels(damage.jpeg(developed[None], quality, rng)[0], 3)
+        noisy = kept(camera.developed(light + normal * deviation(light, shot)), quality, rng)
         low, high = (shot.log(), high) if decibels(noisy, clean) > wanted else (low, shot.log())
     return clean, noisy
+
+
+def kept(x: Tensor, quality: int, rng: torch.Generator) -> np.ndarray:
+    """(3,H,W) as a JPEG holds it: uint8 (H,W,3)."""
+    return as_pixels(damage.jpeg(x[None].clamp(0, 1), quality, rng)[0], 3)
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:

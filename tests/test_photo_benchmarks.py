@@ -66,6 +66,15 @@ def test_a_photograph_taken_once_more_has_the_noise_that_was_wanted() -> None:
     assert exposure.taken(GRAY, torch.Generator().manual_seed(0))[0].shape == (30, 40, 3)
 
 
+def test_what_every_jpeg_loses_does_not_count_as_noise() -> None:
+    rng = torch.Generator().manual_seed(0)
+    colourful = (torch.rand(24, 32, 3, generator=rng) * 255).byte().numpy()
+    clean, _ = exposure.taken(colourful, rng)
+    again = exposure.kept(photos.as_colour(clean), exposure.FULL, rng)
+    lost = exposure.kept(photos.as_colour(colourful), exposure.FULL, rng)
+    assert decibels(again, clean) > decibels(lost, colourful) + 10
+
+
 @pytest.mark.parametrize("smooths", [True, False])
 def test_a_camera_gives_even_colours_back(smooths: bool) -> None:
     camera = exposure.Camera(torch.tensor([2.0, 1.0, 1.7]).view(3, 1, 1), smooths)

@@ -79,6 +79,8 @@ BOX = {
                 Round(2_400),
                 Round(8_400, 4, {"crop": 96, "lr": 7e-4, "half": False}),
                 Round(7_000, 4, {"crop": 96, "lr": 5e-4, "half": False}),
+                Round(4_000, 4, {"crop": 96, "lr": 5e-4, "half": False}),
+                Round(6_300, 4, {"crop": 96, "lr": 5e-4, "half": False}),
             ),
         ),
         Shipped("photos-autoencoder", "Photo autoencoder", "photo_autoencoder", 2_400, {"half": True}),

@@ -1,9 +1,11 @@
 """Noise as photographs have it, made from clean ones: what a denoiser for real pictures learns on.
 
-    white noise, its spread following the light ──on a Bayer mosaic──▶ interpolated ──blurred──▶ added ──▶ JPEG
+    white noise, its spread following the light ──on a Bayer mosaic──▶ interpolated ──blurred──▶ coloured ──▶ added ──▶ JPEG
 
 The steps of a camera after Foi et al. 2008 (Poisson-Gaussian noise) and Guo et al. 2019 (CBDNet, arXiv:1807.04686: mosaic and
-JPEG). Only the noise goes through mosaic and blur, never the picture: a net is to remove noise, not to sharpen.
+JPEG); that noise differs from channel to channel, Xu et al. 2017 (MCWNNM, arXiv:1705.09912) showed to matter. Only the noise goes
+through mosaic and blur, never the picture: a net is to remove noise, not to sharpen. Pixel by pixel, though, what a camera takes
+is smoother than the photographs at hand, which were made smaller: some of them are enlarged first.
 """
 
 from __future__ import annotations
@@ -19,16 +21,30 @@ EXPONENTS = (-0.4, 0.7)  # spread ~ (light + DARK)^exponent: tone curves bend it
 DARK = 0.05
 MOSAIC, BLUR, JPEG = 0.75, 0.6, 0.8  # how often each happens
 BLURS = (0.3, 1.3)  # pixels
+BALANCE = 0.35  # standard deviation of the logarithm: white balance makes channels unequally noisy
+COLOUR = (0.3, 1.3)  # of its colour stays: cameras smooth it away, or bring it out by a matrix of colours
+SMOOTHED, WIDTHS = 0.5, (0.5, 2.0)  # how often they smooth colour alone, and how far, in pixels
+ENLARGED = 0.4  # of the pictures, to twice their size
 QUALITIES = (60, 99)
 GREEN = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]) / 4
 OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
+
+
+def enlarged(x: Tensor, rng: torch.Generator) -> Tensor:
+    """(B,3,H,W) in [0,1] -> some of them as they are, of others the middle at twice its size."""
+    height, width = x.shape[2:]
+    top, left = height // 4, width // 4
+    inner = x[:, :, top : height - top, left : width - left]
+    large = F.interpolate(inner, size=(height, width), mode="bicubic").clamp(0, 1)
+    return torch.where(chance(x, ENLARGED, rng), large, x)
 
 
 def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
     """(B,3,H,W) in [0,1] -> the same with the noise of a camera, of another strength and kind for each."""
     noise = gain(x, rng) * torch.randn(x.shape, generator=rng, device=x.device)
     noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
-    noise = torch.where(chance(x, BLUR, rng), blurred(noise, rng), noise)
+    noise = torch.where(chance(x, BLUR, rng), blurred(noise, BLURS, rng), noise)
+    noise = coloured(noise, rng)
     low, high = (torch.tensor(level / 255).log() for level in LEVELS)
     level = (low + (high - low) * uniform(x, rng)).exp()
     gray = (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
@@ -64,10 +80,19 @@ def mosaicked(noise: Tensor, rng: torch.Generator) -> Tensor:
     return F.conv2d(F.pad(seen, (1, 1, 1, 1), mode="reflect"), kernels, groups=3)
 
 
-def blurred(noise: Tensor, rng: torch.Generator) -> Tensor:
-    low, high = BLURS
+def blurred(noise: Tensor, widths: tuple[float, float], rng: torch.Generator) -> Tensor:
+    low, high = widths
     width = low + (high - low) * float(torch.rand((), generator=rng, device=noise.device))
     return damage.gaussian_blur(noise, width, rng)
+
+
+def coloured(noise: Tensor, rng: torch.Generator) -> Tensor:
+    """Each channel as strong as the white balance makes it, and of what is not common to all more or less, or that smoothed."""
+    strength = torch.randn(len(noise), 3, 1, 1, generator=rng, device=noise.device).mul(BALANCE).exp()
+    low, high = COLOUR
+    gray = (strength * noise).mean(1, keepdim=True)
+    colour = (low + (high - low) * uniform(noise, rng)) * (strength * noise - gray)
+    return gray + torch.where(chance(noise, SMOOTHED, rng), blurred(colour, WIDTHS, rng), colour)
 
 
 def saved(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.camera import photographed
+from core.camera import enlarged, photographed
 from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
 from core.unet import FOLD, UNet, halved, multiplies_halves
@@ -113,7 +113,10 @@ class PhotoDenoiser(Restorer):
         return x - F.pixel_shuffle(self.net(torch.cat([small, told], 1)), FOLD).to(x)
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:
-        clean = some_gray(cropped(x, self.config.crop, turn.rng), turn.rng)
+        crops = cropped(x, self.config.crop, turn.rng)
+        if self.config.noise == "camera":
+            crops = enlarged(crops, turn.rng)
+        clean = some_gray(crops, turn.rng)
         noisy, sigma = self.disturbed(clean, turn.rng)
         with halved(x.device, self.config.half):
             guess = self.estimate(noisy).float()

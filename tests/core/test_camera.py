@@ -51,7 +51,65 @@ def test_a_mosaic_keeps_what_is_measured_and_spreads_it() -> None:
 def test_blur_is_that_of_the_corruptions() -> None:
     noise = torch.randn(1, 3, 32, 32, generator=seeded())
     width = camera.BLURS[0] + (camera.BLURS[1] - camera.BLURS[0]) * float(torch.rand((), generator=seeded(3)))
-    torch.testing.assert_close(camera.blurred(noise, seeded(3)), damage.gaussian_blur(noise, width, seeded()))
+    found = camera.blurred(noise, camera.BLURS, seeded(3))
+    torch.testing.assert_close(found, damage.gaussian_blur(noise, width, seeded()))
+
+
+@torch.no_grad()
+def test_channels_are_as_unequal_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "COLOUR", (1.0, 1.0))
+    monkeypatch.setattr(camera, "SMOOTHED", 0.0)
+    noise = torch.randn(400, 3, 16, 16, generator=seeded())
+    found = camera.coloured(noise, seeded(1))
+    strength = (found * noise).sum((2, 3)) / noise.square().sum((2, 3))
+    torch.testing.assert_close(found, strength[..., None, None] * noise)
+    logarithm = strength.log()
+    assert abs(float(logarithm.mean())) < 0.03
+    assert float(logarithm.std()) == pytest.approx(camera.BALANCE, abs=0.02)
+
+
+@torch.no_grad()
+def test_more_or_less_of_the_colour_of_noise_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "BALANCE", 0.0)
+    monkeypatch.setattr(camera, "SMOOTHED", 0.0)
+    noise = torch.randn(400, 3, 8, 8, generator=seeded())
+    found, gray = camera.coloured(noise, seeded(1)), noise.mean(1, keepdim=True)
+    torch.testing.assert_close(found.mean(1, keepdim=True), gray)
+    share = ((found - gray) * (noise - gray)).sum((1, 2, 3)) / (noise - gray).square().sum((1, 2, 3))
+    torch.testing.assert_close(found - gray, share.view(-1, 1, 1, 1) * (noise - gray))
+    low, high = camera.COLOUR
+    assert low <= share.min() < low + 0.02 and high - 0.02 < share.max() <= high
+
+
+@torch.no_grad()
+def test_colour_alone_is_smoothed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera, "BALANCE", 0.0)
+    monkeypatch.setattr(camera, "COLOUR", (1.0, 1.0))
+    noise = torch.randn(400, 3, 32, 32, generator=seeded())
+    found, gray = camera.coloured(noise, seeded(1)), noise.mean(1, keepdim=True)
+    torch.testing.assert_close(found.mean(1, keepdim=True), gray)
+    smooth = [correlation(one) > 0.3 for one in found - gray]
+    assert sum(smooth) / len(smooth) == pytest.approx(camera.SMOOTHED, abs=0.08)
+    assert not any(correlation(one) > 0.3 for one in noise - gray)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sides", [(32, 48), (33, 50), (1, 2)])
+def test_some_pictures_are_enlarged_and_keep_their_size(sides: tuple[int, int]) -> None:
+    x = torch.rand(400, 3, *sides, generator=seeded())
+    found = camera.enlarged(x, seeded(1))
+    assert found.shape == x.shape and found.min() >= 0 and found.max() <= 1
+    changed = torch.tensor([not torch.equal(a, b) for a, b in zip(found, x, strict=True)])
+    if min(sides) > 3:
+        assert float(changed.float().mean()) == pytest.approx(camera.ENLARGED, abs=0.08)
+
+
+@torch.no_grad()
+def test_enlarged_is_twice_the_size() -> None:
+    ramp = torch.linspace(0.2, 0.8, 32).expand(200, 3, 32, 32)
+    steps = camera.enlarged(ramp, seeded(1))[:, 0, 16, 8:24].diff(dim=1).mean(1)
+    whole = 0.6 / 31
+    assert torch.all((steps - whole).abs().minimum((steps - whole / 2).abs()) < 0.05 * whole)
 
 
 @torch.no_grad()

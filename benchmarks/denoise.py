@@ -31,6 +31,7 @@ from core.dataset import fixed_rng
 from core.denoisers import Denoiser, Result, automatic, classical, contest, gray_as_one, learnt
 from core.evaluation import decibels
 from core.families.photo_denoiser import PhotoDenoiser
+from core.findings import NOTHING
 from core.folders import picture_files
 from core.pictures import as_floats
 from core.store import Store
@@ -49,7 +50,7 @@ def main() -> None:
         stays(automatic(models))
         return
     several = everyone(models, {id: runs[id].title for id in models})
-    entrants = [one for one in several if one.key not in options.without]
+    entrants = [one for one in several if one.key == NOTHING or one.key not in options.without]
     photographs = list(pictures(options.images))[: options.most]
     if not photographs:
         raise SystemExit(f"{options.images} holds no picture that can be read.")
@@ -57,7 +58,7 @@ def main() -> None:
     table = []
     for sigma in [None] if options.camera else options.sigmas:
         results = [result for clean in photographs for result in measured(clean, sigma, entrants)]
-        before = np.array([result.psnr for result in results if result.key == "nothing"])
+        before = np.array([result.psnr for result in results if result.key == NOTHING])
         for one in entrants:
             mine = [result for result in results if result.key == one.key]
             gains = np.array([result.psnr for result in mine]) - before

@@ -98,6 +98,20 @@ def test_automatic_gives_what_page_and_command_line_give(store: Store) -> None:
     assert np.array_equal(photos.as_pixels(automatic(models).clean(x, None), 3), expected)
 
 
+def test_doing_nothing_is_there_whoever_is_left_out(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(scene(40, 30)).save(tmp_path / "clean" / "a.png")
+    threads = ["--threads", str(torch.get_num_threads()), "--store", str(store.root)]
+    left_out = ["--without", "nothing", "nl-means", "tv", "bm3d", "auto"]
+    monkeypatch.setattr(sys, "argv", ["denoise", "--images", str(tmp_path / "clean"), *threads, *left_out])
+    denoise.main()
+    said = capsys.readouterr().out
+    assert said.count("Doing nothing") == said.count("Median") == 3
+    assert "automatic" not in said and "NL-means" not in said
+
+
 def test_clean_pictures_are_told_of(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

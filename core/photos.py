@@ -30,9 +30,7 @@ LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pix
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 MOST_OF = 0.5  # of the level that a model for cameras finds: of white noise 0.8 to 2.4 was seen, of a camera's to 0.4, once 0.9
-TEXTURE = (
-    0.5  # of the variance, where both models see noise and neighbours alternate, as in grass and in no noise
-)
+TEXTURE = 0.5  # of the variance, where both see noise and neighbours alternate, as in grass and in no noise
 STRENGTHS = (0.0, 1.5)
 ENDED = ("stopped", "completed")  # what may be chosen, the better last
 
@@ -252,9 +250,8 @@ def fitting(models: Mapping[str, PhotoDenoiser], x: Tensor) -> tuple[str, Noise]
         (id,) = by_kind.values()
         return id, noise(models[id], x)
     white, sigma = noise(models[by_kind["gaussian"]], x), level(models[by_kind["camera"]], x)
-    if not (
-        white.sigma >= max(LITTLE, MOST_OF * sigma) and white.grain < WHITE
-    ):  # nor where there is no grain
+    seen = white.sigma >= max(LITTLE, MOST_OF * sigma)
+    if not (seen and white.grain < WHITE):  # which nan is not
         return by_kind["camera"], Noise(sigma, white.grain, white=False)
     texture = TEXTURE if white.grain < -WHITE else 0.0
     return by_kind["gaussian"], replace(white, sigma=(1 - texture) ** 0.5 * white.sigma, white=True)

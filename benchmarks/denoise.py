@@ -9,8 +9,8 @@ With --camera they are taken once more by a camera (`benchmarks.exposure`), with
 real photographs until real ones are measured. Nobody is told anything then, and what counts is the gain over doing nothing,
 picture by picture.
 
-With --clean, and no folder, it is told of pictures that ship in scikit-image how near to a clean one automatic's stays, and what
-it gains at sigma 5, clipped and rounded as in a file.
+With --clean, and no folder, photographs that ship in scikit-image go through automatic: how near to the clean picture it stays
+(PSNR), and what it gains where sigma 5 was added, clipped and rounded as in a file.
 """
 
 from __future__ import annotations

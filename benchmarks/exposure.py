@@ -4,9 +4,9 @@
     Var n = shot · light + read
 
 Tones, and how read noise goes with shot noise: Brooks et al. 2019 (Unprocessing, arXiv:1811.11127), sec. 3. The scene is the
-middle of the photograph at twice its size: pixel by pixel, pictures of cameras are smooth. What is held to be true is the mean of
-many JPEGs of the same scene where real photographs are measured (Xu et al. 2018, arXiv:1804.02603): such as have lost fine
-colour, as all of them have, but nothing else. So is it here, by one without noise at full quality.
+middle of the photograph at twice its size: pixel by pixel, pictures of cameras are smooth. Where real photographs are measured,
+the truth is the mean of many JPEGs of one scene (Xu et al. 2018, arXiv:1804.02603): without noise, but without fine colour, too,
+which every JPEG loses. Here it is one JPEG without noise, at quality 100.
 """
 
 from __future__ import annotations

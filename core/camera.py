@@ -31,7 +31,7 @@ OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
 
 
 def enlarged(x: Tensor, rng: torch.Generator) -> Tensor:
-    """(B,3,H,W) in [0,1] -> some of them as they are, of others the middle at twice its size."""
+    """(B,3,H,W) in [0,1]; a share ENLARGED of the pictures becomes its central half, enlarged twofold (bicubic)."""
     height, width = x.shape[2:]
     top, left = height // 4, width // 4
     inner = x[:, :, top : height - top, left : width - left]
@@ -87,7 +87,7 @@ def blurred(noise: Tensor, widths: tuple[float, float], rng: torch.Generator) ->
 
 
 def coloured(noise: Tensor, rng: torch.Generator) -> Tensor:
-    """Each channel as strong as the white balance makes it, and of what is not common to all more or less, or that smoothed."""
+    """White balance scales each channel; then what differs from the mean of the channels is scaled as well, or smoothed, too."""
     strength = torch.randn(len(noise), 3, 1, 1, generator=rng, device=noise.device).mul(BALANCE).exp()
     low, high = COLOUR
     gray = (strength * noise).mean(1, keepdim=True)

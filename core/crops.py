@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from core.family import adam
 
 FLOOR = (2 / 255) ** 2  # 42 dB: from there on an error no longer gains weight
-STEEPEST = (
-    6.0  # norm of a gradient; a few nearly clean crops in one batch were seen to undo minutes of training
-)
+# norm of a gradient; a few nearly clean crops in one batch were seen to undo minutes of training
+STEEPEST = 6.0
 
 
 def cropped(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
-    """A square of each picture, turned or mirrored as the batch is: (B,C,H,W) -> (B,C,size,size), or as much as there is."""
+    """A random square of each picture, the whole batch turned or mirrored in one of the eight ways.
+
+    (B,C,H,W) -> (B,C,size,size), smaller where the pictures are.
+    """
     height, width = x.shape[2:]
     size = min(size, height, width)
     top = torch.randint(height - size + 1, (len(x),), generator=rng, device=rng.device).tolist()

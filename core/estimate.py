@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.data import Dataset, Split
+from core.dataset import Dataset, Split
 from core.family import Family
 from core.training import Pixels, Plan, Training, preview, validate
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core import elbo, examples
 from core.codes import Codes
-from core.data import Dataset, Split
+from core.dataset import Dataset, Split
 from core.families.vae import VAE
 from core.family import Autoencoder, Family
 from core.files import write_bytes
@@ -82,7 +82,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def similarities(a: Tensor, b: Tensor) -> Tensor:
-    """`ssim` of every pair of two batches (B,C,H,W) at once, float64: (B,). Thousands a second, where one by one takes 0.2 ms.
+    """`ssim` of every pair of two batches (B,C,H,W) at once, float64: (B,).
 
     A mean over windows is a product with a matrix of bands on either side.
     """

@@ -301,9 +301,17 @@ class Autoencoder(Family):
         """Learn from training codes (N,Z) what `sample` needs; kept in buffers, so it travels with the weights."""
         self.mixture.fit(codes, rng)
 
+    def draw_codes(self, n: int, rng: torch.Generator) -> Tensor:
+        """The codes (n,Z) that `sample` decodes; how they are drawn stands in `sampling`."""
+        if self.from_prior:
+            return noise_like(
+                torch.empty(n, self.config.latent_dim, device=next(self.parameters()).device), rng
+            )
+        return self.mixture.draw(n, rng)
+
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """-> (n,C,H,W) in [0,1]; how the codes were drawn stands in `sampling`."""
-        return self.decode(self.mixture.draw(n, rng))
+        """-> (n,C,H,W) in [0,1]."""
+        return self.decode(self.draw_codes(n, rng))
 
     def code_numbers(self) -> int:
         """How many numbers a code keeps of a picture: its length, unless most of it is zero by construction."""

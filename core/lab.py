@@ -149,12 +149,10 @@ def title_of(run: Run, among: Iterable[Run]) -> str:
     return title if len(kin) == 1 and not run.record.name else f"{title} · {run.title}"
 
 
-def command(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> str:
-    """The command line that makes the table."""
-    flags = [f"--pictures {protocol.pictures}", f"--noise-seeds {protocol.seeds}"]
+def arguments(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> list[str]:
+    """What the command line says after `python -m core` to measure this."""
+    found = ["robustness", *(run.id for run in runs)]
+    found += ["--pictures", str(protocol.pictures), "--noise-seeds", str(protocol.seeds)]
     if protocol.corruptions != Protocol().corruptions:
-        flags.append(f"--corruptions {','.join(protocol.corruptions)}")
-    flags += ["--classical"] * classical + ["--search"] * search
-    return (
-        f"python -m core robustness {' '.join(run.id for run in runs)} {' '.join(flags)} --out robustness.csv"
-    )
+        found += ["--corruptions", ",".join(protocol.corruptions)]
+    return found + ["--classical"] * classical + ["--search"] * search

@@ -1,8 +1,8 @@
 """Objectives as pure functions, each with its equation and source.
 
-Unless said otherwise they sum over the pixels or code numbers of one picture and average over the batch: nats, or
-squared intensity, per picture. That is the scale on which the papers write them, and on which a term weighted by 1 is
-the textbook's.
+Each docstring gives the shapes. Likelihoods and errors are summed over the pixels of each picture, (B,...) -> (B,), and whoever
+calls averages over the batch: nats, or squared intensity, per picture. That is the scale on which the papers write them, and on
+which a term weighted by 1 is the textbook's.
 """
 
 from __future__ import annotations

@@ -137,11 +137,6 @@ def suffix(original: Original) -> str:
     return _SUFFIXES[_format(original)]
 
 
-def mime(original: Original) -> str:
-    """The type of the file that `write` makes."""
-    return f"image/{_format(original).lower()}"
-
-
 def denoised_name(original: Original) -> str:
     """holiday.JPG -> holiday-denoised.jpg"""
     stem = re.sub(r"\.[a-z][a-z0-9]{1,4}$", "", original.name, flags=re.IGNORECASE).strip(". ")

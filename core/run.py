@@ -10,9 +10,8 @@
       previews/                pictures by epoch, and those that were put in
       shipped/, cache/         what was computed from the weights, keyed by their hash
 
-Whole files are replaced atomically; metrics.jsonl and steps.jsonl grow by lines, and the checkpoint
-knows how long the first was. Nothing is ever
-unpickled. Whatever lies in a store may be broken or hostile: it is then listed as damaged, with the reason.
+Whole files are replaced atomically; metrics.jsonl and steps.jsonl grow by lines, and the checkpoint knows how long the first
+was. Nothing is ever unpickled. Whatever lies in a store may be broken or hostile: it is then listed as damaged, with the reason.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from torch import Tensor
 
 from core import intake
 from core.codes import Codes, packed, unpacked
-from core.data import Dataset
+from core.dataset import Dataset
 from core.errors import one_line
 from core.families import family
 from core.family import Autoencoder, Family, Restorer
@@ -312,7 +311,7 @@ class Run:
             file.write(json_text(asdict(event)) + "\n")
 
     def cut_steps(self, step: int) -> None:
-        """Leave out what a process told that was killed, as far as it will happen again."""
+        """Drop what a killed process logged after `step`: the one that resumes takes these steps again."""
         kept = [line for line in self.steps() if line["step"] <= step]
         if kept or self.steps_file.exists():
             write_bytes(self.steps_file, "".join(json_text(line) + "\n" for line in kept).encode())

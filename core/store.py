@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.codes import Codes
-from core.data import Dataset
+from core.dataset import Dataset
 from core.errors import one_line
 from core.family import Family
 from core.files import StoreError, held, write_bytes, writing

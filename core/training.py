@@ -23,7 +23,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from core.data import Dataset, Split
+from core.dataset import Dataset, Split
 from core.family import Autoencoder, Family, Turn
 from core.pictures import as_bytes
 from core.plane import flattened

@@ -179,6 +179,7 @@ def test_samples_are_pictures_that_only_the_rng_decides(family: type[Autoencoder
         assert drawn.shape == (5, *shape) and is_picture(drawn)
         torch.rand(3)
         assert torch.equal(model.sample(5, seeded(1)), drawn)
+        assert torch.equal(model.decode(model.draw_codes(5, seeded(1))), drawn)
         assert not torch.equal(model.sample(5, seeded(2)), drawn)
         with global_generators_untouched():
             model.fit(model.encode(pictures(shape, 16)), seeded())

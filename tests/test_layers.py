@@ -1,4 +1,4 @@
-"""Imports run one way: app -> pages -> ui -> core, and inside core families lean on four files only."""
+"""Imports run one way: app -> pages -> ui -> core, and inside core families lean on the files below only."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_loop_knows_no_family_no_disk_and_no_screen() -> None:
         for one in imported(ROOT / "core" / "training.py")
         if one.startswith("core.")
     }
-    assert ours == {"core.data", "core.family", "core.pictures", "core.plane"}
+    assert ours == {"core.dataset", "core.family", "core.pictures", "core.plane"}
 
 
 def test_no_two_files_of_core_lean_on_each_other() -> None:

@@ -72,8 +72,8 @@ BENT, BENT_SHARE = 0.1, 0.8
 class Bent(Vanilla):
     """Sees every picture through a linear map of its own, I + 0.1 N, until the last fifth of training; there as it is.
 
-    Without, the default net learns by heart: it gives training pictures back with 1.83 and test pictures with 2.53; so, with 2.0
-    and 2.2.
+    Without, both nets learn by heart: the default one gives training pictures back with 1.83 and test pictures with 2.53, the MLP
+    with 1.53 and 2.79; so, with 2.0 and 2.2, and 1.9 and 2.2.
     """
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:
@@ -95,12 +95,9 @@ def deep(terms: Terms) -> Iterator[str]:
     mlp = VanillaConfig(latent_dim=NUMBERS, net="mlp", hidden=(1000, 500, 250), lr=2e-3)
     conv = VanillaConfig(latent_dim=NUMBERS, lr=3e-3)
     rows = [("PCA", "13.87", f"{PCA(data, NUMBERS).sse(data.test):.2f}")]
-    for title, model, config, batch in (
-        ("784-1000-500-250-30 and back", Vanilla, mlp, 256),
-        ("our default net, its pictures bent", Bent, conv, 128),
-    ):
+    for title, config, batch in (("784-1000-500-250-30 and back", mlp, 256), ("our default net", conv, 128)):
         models = [
-            terms.learnt(f"deep-{config.net}", model(config, data.shape), data, seed=seed, batch_size=batch)
+            terms.learnt(f"deep-{config.net}", Bent(config, data.shape), data, seed=seed, batch_size=batch)
             for seed in terms.seeds
         ]
         rows.append((title, "3.00", spread([sse(model, data.test, terms.device) for model in models], 3)))

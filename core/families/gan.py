@@ -26,7 +26,7 @@ from torch import Tensor
 
 from core import nets, objectives
 from core.augmentation import augment
-from core.family import Autoencoder, Loss, Player, Shape, Turn, adam, noise_like, setting
+from core.family import Autoencoder, Loss, Player, Shape, Turn, adam, setting
 
 R1_EVERY = 16  # steps; the penalty is scaled up by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958, app. B)
 PENALTY_WEIGHT = 10.0  # WGAN-GP's lambda
@@ -96,15 +96,8 @@ class GAN(Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         return self.average(z).sigmoid()
 
-    def prior(self, n: int, rng: torch.Generator) -> Tensor:
-        """-> z (n,Z) of N(0, I)."""
-        return noise_like(torch.empty(n, self.config.latent_dim, device=next(self.parameters()).device), rng)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        return self.decode(self.prior(n, rng))
-
     def loss(self, x: Tensor, turn: Turn) -> Loss:
-        z = self.prior(len(x), turn.rng)
+        z = self.draw_codes(len(x), turn.rng)
         player_loss = {
             "critic": self.critic_loss,
             "generator": self.generator_loss,

@@ -110,9 +110,9 @@ class Sparse(Autoencoder):
         super().fit(codes, rng)
         self.active.copy_((codes != 0).sum(1).float().mean())
 
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        drawn = self.mixture.draw(n, rng)
-        return self.decode(drawn if self.config.sparsity == "kl" else self.sparsify(drawn, self.config.k))
+    def draw_codes(self, n: int, rng: torch.Generator) -> Tensor:
+        z = self.mixture.draw(n, rng)
+        return z if self.config.sparsity == "kl" else self.sparsify(z, self.config.k)
 
     def code_numbers(self) -> int:
         return math.ceil(self.active.item())

@@ -103,7 +103,3 @@ class VAE(Autoencoder):
         log_likelihood = -self.nll(z.flatten(0, 1), x.expand(k, *x.shape).flatten(0, 1)).unflatten(0, (k, -1))
         log_prior = objectives.standard_normal_log_density(z)
         return log_likelihood + log_prior - objectives.gaussian_log_density(z, mu, log_var)
-
-    def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        like = torch.empty(n, self.config.latent_dim, device=self.log_sigma.device)
-        return self.decode(noise_like(like, rng))

@@ -12,13 +12,21 @@ from core.verbs.console import answer, json_line, say, terms
 
 
 def families(options: argparse.Namespace) -> None:
-    from core.families import FAMILIES
+    from core.families import FAMILIES, RESTORERS
 
     rows = [
-        dict(key=one.key, title=one.title, paper=one.paper, idea=one.idea, settings=one.Config().to_json())
-        for one in FAMILIES
+        dict(
+            key=one.key,
+            title=one.title,
+            pictures=pictures,
+            paper=one.paper,
+            idea=one.idea,
+            settings=one.Config().to_json(),
+        )
+        for pictures, some in (("of one size", FAMILIES), ("of any size", RESTORERS))
+        for one in some
     ]
-    answer(options, rows, ("key", "title", "paper", "idea"))
+    answer(options, rows, ("key", "title", "pictures", "paper", "idea"))
 
 
 def datasets(options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from core import evaluation, report
 from core.__main__ import main
 from core.data import load
-from core.families import FAMILIES
+from core.families import FAMILIES, RESTORERS
 from core.jobs import Jobs, Stop
 from core.store import Run, Store
 from core.tensors import read_tensors, write_tensors
@@ -91,7 +91,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Terminal:
 
 
 def test_families_and_datasets_are_listed(run: Terminal) -> None:
-    assert [one["key"] for one in run.json("families")] == [family.key for family in FAMILIES]
+    assert [one["key"] for one in run.json("families")] == [family.key for family in (*FAMILIES, *RESTORERS)]
     assert all(one["title"] and one["paper"] for one in run.json("families"))
     assert [one["name"] for one in run.json("datasets")][:2] == ["digits", "photos"]
     header, first, *_ = run("datasets").splitlines()

@@ -11,7 +11,7 @@ from core.__main__ import main
 from core.data import load
 from core.families import GAN, Denoising, Vanilla
 from core.findings import NOTHING
-from core.lab import Lab, command, title_of
+from core.lab import Lab, arguments, title_of
 from core.robustness import Protocol
 from core.store import Run, Store
 from core.training import Plan
@@ -129,8 +129,8 @@ def test_what_cannot_be_measured_is_said(
 
 def test_the_command_line_is_that_of_the_protocol(store: Store) -> None:
     run = a_run(store)
-    words = command([run], QUICK, classical=True, search=False)
-    assert words == (
-        f"python -m core robustness {run.id} --pictures 10 --noise-seeds 1 --corruptions gaussian,contrast --classical "
-        "--out robustness.csv"
-    )
+    words = arguments([run], QUICK, classical=True, search=False)
+    assert words == [
+        *("robustness", run.id, "--pictures", "10", "--noise-seeds", "1"),
+        *("--corruptions", "gaussian,contrast", "--classical"),
+    ]

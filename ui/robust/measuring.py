@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import streamlit as st
 
 from core.data import BY_NAME, is_local
-from core.lab import command
+from core.lab import arguments
 from ui import jobs
 from ui.robust.wish import Wish
 from ui.words import as_written
@@ -29,9 +31,8 @@ def show(wish: Wish, missing: list[str]) -> None:
         elif st.button("Measure", icon=":material/play_arrow:", type="primary"):
             start(wish)
     with st.expander("The command line that makes this table", icon=":material/terminal:"):
-        st.code(
-            command(wish.runs, wish.protocol, wish.classical, wish.search), language="bash", wrap_lines=True
-        )
+        whole = shlex.join(["python", "-m", "core", *words(wish), "--out", "robustness.csv"])
+        st.code(whole, language="bash", wrap_lines=True)
 
 
 def start(wish: Wish) -> None:
@@ -42,7 +43,4 @@ def start(wish: Wish) -> None:
 
 def words(wish: Wish) -> list[str]:
     """What the command line says after `python -m core`."""
-    protocol = wish.protocol
-    amounts = ["--pictures", str(protocol.pictures), "--noise-seeds", str(protocol.seeds)]
-    flags = ["--classical"] * wish.classical + ["--search"] * wish.search
-    return ["robustness", *(run.id for run in wish.runs), *amounts, *flags]
+    return arguments(wish.runs, wish.protocol, wish.classical, wish.search)

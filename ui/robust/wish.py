@@ -29,10 +29,6 @@ class Wish:
     classical: bool
     search: bool
 
-    @property
-    def lab(self) -> Lab:
-        return Lab(Store(), self.runs, self.protocol, self.classical, self.search)
-
     def entries(self) -> tuple[list[Entry], list[str]]:
         """What has been measured, and the titles of what has not."""
         ids = tuple(run.id for run in self.runs)

@@ -26,7 +26,7 @@ from ui.sampling.views import Painter, class_means, dials, draws
 STEPS = 13
 FILM = 25
 SEARCH = 150  # steps of descent
-PAUSE, REST = 90, 900  # milliseconds
+PAUSE = 90  # milliseconds
 SHOWN_NEAREST = 8
 TRAVERSED = 6  # numbers of a code, those that say most
 

@@ -59,11 +59,8 @@ class Painter:
 
 def draws(model: Autoencoder, count: int, seed: int) -> Tensor:
     """Codes that the model would sample from: (count,Z)."""
-    rng = torch.Generator().manual_seed(seed)
-    if model.from_prior:
-        return torch.randn(count, model.config.latent_dim, generator=rng)
     with torch.no_grad():
-        return model.mixture.draw(count, rng)
+        return model.draw_codes(count, torch.Generator().manual_seed(seed))
 
 
 def class_means(painter: Painter) -> dict[str, Tensor]:

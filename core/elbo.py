@@ -56,14 +56,13 @@ class Parts:
 def parts(model: VAE, x: Tensor, rng: torch.Generator, draws: int = DRAWS) -> Parts:
     """Of x (B,C,H,W) in [0,1]; the expectation over q is the mean of at least 2 draws, the KL its closed form."""
     mu, log_var = model.posterior(x)
-    nll, squares = torch.zeros_like(x), x.new_zeros(len(x))
+    nll, sums = torch.zeros_like(x), []
     for _ in range(draws):
         terms = model.nll_by_pixel(mu + noise_like(mu, rng) * (0.5 * log_var).exp(), x)
         nll += terms / draws
-        squares += objectives.per_picture(terms).square() / draws
-    mean = objectives.per_picture(nll)
-    variance = (squares - mean.square()).clamp_min(0) * draws / (draws - 1)
-    return Parts(mean, (variance / draws).sqrt(), nll, objectives.gaussian_kl(mu, log_var))
+        sums.append(objectives.per_picture(terms))
+    error = torch.stack(sums).std(0) / math.sqrt(draws)
+    return Parts(objectives.per_picture(nll), error, nll, objectives.gaussian_kl(mu, log_var))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from core.training import Pixels, validate
 BATCH = 500
 STRIP = 64  # rows of pixels that are compared at once
 SSIM_PICTURES = 1_000  # of a test set; its mean moves by about 0.001 from there on
+MOST_PIXELS = 10_000  # numbers of a picture, beyond which PCA would take many minutes
 
 
 @dataclass(frozen=True)

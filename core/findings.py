@@ -97,7 +97,7 @@ def difference(a: Measured, b: Measured, metric: str, corruption: int, level: in
         return None
     n = min(a.n, b.n)
     apart = one[corruption, level, :n].double() - other[corruption, level, :n].double()
-    return interval(apart.nan_to_num(0.0))  # inf - inf: both undamaged
+    return interval(apart.nan_to_num(0.0, math.inf, -math.inf))  # inf - inf: both undamaged
 
 
 def area(found: Measured, metric: str, corruption: int) -> Interval | None:
@@ -204,7 +204,11 @@ def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str
         said = [f"{keeps}, doing nothing {shown(found.idle)}."]
     else:
         said = [f"{keeps}."]
-    if found.second is not None and found.lead is not None and math.isfinite(found.lead.mean):
+    if (
+        found.second is not None
+        and found.lead is not None
+        and math.isfinite(found.lead.mean + found.lead.half)
+    ):
         apart = (
             f"{abs(found.lead.mean):.{digits(found.lead)}f} ± {found.lead.half:.{digits(found.lead)}f}{unit}"
         )

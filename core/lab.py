@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core import comparison, robustness
+from core import comparison, evaluation, robustness
 from core.comparison import differences
 from core.dataset import Dataset
 from core.families import family
@@ -34,7 +35,8 @@ class Lab:
 
     def baselines(self) -> dict[str, str]:
         """Titles by key."""
-        sizes = sorted({code_numbers(run) for run in self.runs})
+        small = [run for run in self.runs if math.prod(run.record.shape) <= evaluation.MOST_PIXELS]
+        sizes = sorted({code_numbers(run) for run in small})
         linear = {f"pca-{size}": f"PCA, {size} numbers" for size in sizes}
         return {
             NOTHING: "Doing nothing",

@@ -47,7 +47,6 @@ DIFFERENTIATED = 200  # pictures whose Jacobians are computed,
 FEWEST, ROWS = 10, 100_000  # fewer, but never below, where they have more rows than these together
 DAMAGED = 1_000
 DRAWS, PICTURES = 500, 1_000  # of importance sampling
-MOST_PIXELS = 10_000  # of a picture beyond which PCA would take many minutes
 LONGEST = 4_096  # of a list: as long as the longest code of a VAE
 KEPT_AS = "report"
 SECTIONS = (
@@ -120,7 +119,7 @@ def part(split: Split, most: int) -> Split:
 def reconstruction(model: Autoencoder, data: Dataset) -> Section:
     found: Section = dict(evaluation.evaluate(model, data.test))
     pixels = math.prod(model.shape)
-    if pixels <= MOST_PIXELS:
+    if pixels <= evaluation.MOST_PIXELS:
         pca = evaluation.PCA(data, min(model.code_numbers(), len(data.train) - 1))
         found |= {"pca_numbers": len(pca.axes), "pca_sse": pca.sse(data.test)}
     seen = evaluation.codes(model, part(data.train, len(data.test)))

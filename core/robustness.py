@@ -13,6 +13,7 @@ paired, and neither batches nor order change a number.
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ PROBE_PICTURES = 5_000
 SEARCH_STEPS = 100
 BATCH = 500
 SMALLEST_FOR_SSIM = 3
+ROUNDING = 1 / (12 * 255**2)  # the mean squared error of 8 bits
 
 
 @dataclass(frozen=True)
@@ -235,9 +237,14 @@ class Measured:
         return self.mse.shape[2]
 
     def values(self, metric: str) -> Tensor | None:
-        """By the key of a metric; psnr from mse, infinite where nothing differs."""
+        """By the key of a metric; psnr from mse, infinite where no picture of a cell differs.
+
+        Some damages leave a few pictures as they are. These count as if 8 bits had rounded them, 58.9 dB: one infinite number
+        would say nothing of the others.
+        """
         if metric == "psnr":
-            return -10 * self.mse.log10()
+            undamaged = (self.mse == 0).all(-1, keepdim=True)
+            return (-10 * self.mse.clamp_min(ROUNDING).log10()).masked_fill(undamaged, math.inf)
         found = getattr(self, metric)
         assert found is None or isinstance(found, Tensor)
         return found
@@ -345,7 +352,9 @@ class Sink:
             with torch.inference_mode():
                 self.clean = torch.cat([method.codes(some) for some in self.x.split(batch)])
             centred = self.clean - self.clean.mean(0)
-            self.spread = centred.square().sum(1).mean().sqrt().clamp_min(1e-12)
+            self.spread = centred.square().sum(1).mean().sqrt()
+            if not self.spread > 0:  # of one picture, say: there is nothing to measure drift by
+                self.clean = None
         shape = (len(protocol.corruptions), 1 + len(LEVELS), most)
         there = {
             "mse": True,

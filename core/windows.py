@@ -73,7 +73,7 @@ class Region:
 
     @classmethod
     def of(cls, codes: Tensor) -> Self:
-        mean, sd = codes.mean(0), codes.std(0).clamp_min(1e-6)
+        mean, sd = codes.mean(0), codes.std(0, correction=0).clamp_min(1e-6)
         norms = ((codes - mean) / sd).square().mean(1).sqrt()
         return cls(mean, sd, float(torch.quantile(norms, USUAL)))
 

@@ -57,7 +57,7 @@ class Contractive(Autoencoder):
             jacobian = objectives.sigmoid_layer_jacobian(z, self.encoder.layer.weight).mean()
         else:
             jacobian = objectives.estimated_jacobian(z, x, turn.rng).mean()
-        relative = jacobian / objectives.spread(z)
+        relative = jacobian / objectives.spread(z).clamp_min(1e-12)  # of equal pictures it is 0
         error = objectives.reconstruction_error(self.config.error, self.decoder(z), x.detach()).mean()
         return Loss(
             minimise={

@@ -57,6 +57,23 @@ def test_names_and_letters_that_stand_for_words_stay_large() -> None:
     ]
 
 
+def test_a_few_undamaged_pictures_leave_a_cell_finite() -> None:
+    mse = torch.full((1, 6, 4), 0.01)
+    mse[0, 0], mse[0, 1, 0] = 0.0, 0.0
+    idle, other = Measured(mse=mse), Measured(mse=torch.full((1, 6, 4), 0.001))
+    rounded = -10 * math.log10(1 / 12 / 255**2)
+    assert at(idle, "psnr", 0, 0).mean == math.inf
+    assert at(idle, "psnr", 0, 1).mean == pytest.approx((rounded + 3 * 20) / 4)
+    assert difference(idle, other, "psnr", 0, 0).mean == math.inf
+    assert difference(idle, other, "psnr", 0, 1).mean == pytest.approx((rounded + 3 * 20) / 4 - 30)
+
+
+def test_one_picture_has_no_sure_lead() -> None:
+    one, other = (Entry(key, key, drawn(mse, 1)) for key, mse in (("a", 0.01), ("b", 0.02)))
+    found = finding([one, other], METRICS["mse"], 0, 1)
+    assert "nan" not in sentence(found, METRICS["mse"], "gaussian", 1)
+
+
 def test_an_interval_is_students() -> None:
     values = torch.randn(20, generator=torch.Generator().manual_seed(0)).double()
     found = interval(values)

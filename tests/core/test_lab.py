@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import robustness
+from core import evaluation, robustness
 from core.__main__ import main
 from core.data import load
 from core.families import GAN, Denoising, Vanilla
@@ -51,6 +51,11 @@ def test_what_is_missing_is_measured_once_and_read_afterwards(store: Store) -> N
     second = a_run(store, Denoising)
     _, missing = Lab(store, (run, second), QUICK).entries(run.record.dataset)
     assert missing == ["Denoising"]
+
+
+def test_pca_is_left_out_where_it_would_take_minutes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MOST_PIXELS", 63)
+    assert list(Lab(store, (a_run(store),), QUICK).baselines()) == [NOTHING, "median"]
 
 
 def test_numbers_do_not_depend_on_what_is_measured_beside(store: Store) -> None:

@@ -112,6 +112,12 @@ def test_the_quality_is_scikit_learns() -> None:
     assert found.n == 120
 
 
+def test_no_picture_votes_for_itself() -> None:
+    points = np.repeat(np.random.default_rng(0).normal(size=(20, 2)), 10, 0).astype(np.float32)
+    alone = np.arange(200) % 10  # of every ten equal points each has a class of its own
+    assert latent.accuracy(points, alone) < 0.1
+
+
 def test_one_class_or_none_has_no_accuracy() -> None:
     codes = blobs()
     for labels in (None, torch.zeros(120, dtype=torch.long)):

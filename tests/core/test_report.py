@@ -118,7 +118,7 @@ def test_pca_has_no_more_numbers_than_there_are_pictures_or_pixels() -> None:
 
 
 def test_pictures_too_large_for_pca_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MOST_PIXELS", 63)
+    monkeypatch.setattr(evaluation, "MOST_PIXELS", 63)
     assert "pca_sse" not in examined(built(Vanilla))["reconstruction"]
 
 

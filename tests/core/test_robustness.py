@@ -138,6 +138,12 @@ def test_rescaling_the_code_changes_no_drift(data: Dataset) -> None:
     torch.testing.assert_close(found["model"].drift, found["scaled"].drift, rtol=2e-3, atol=1e-4)
 
 
+def test_one_picture_alone_has_no_drift(data: Dataset) -> None:
+    found = result([modelled(vanilla())], data, replace(FEW, pictures=1))["model"]
+    assert found.drift is None and found.mse.shape[2] == 1
+    assert Measured.unpacked(found.packed(), len(FEW.corruptions)).n == 1
+
+
 def test_noise_of_a_picture_depends_on_its_place_the_seed_and_the_damage_alone() -> None:
     draws = {
         key: torch.rand(1, generator=noise(*key)).item()

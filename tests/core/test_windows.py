@@ -43,6 +43,7 @@ def test_a_region_covers_all_but_a_thousandth() -> None:
     found = Region.of(codes())
     norms = ((codes() - found.mean) / found.sd).square().mean(1).sqrt()
     assert (norms <= found.limit).float().mean() == pytest.approx(0.999, abs=0.001)
+    assert Region.of(codes()[:1]).limit == 0
     prior = Region.of_prior(32)
     assert prior.limit == pytest.approx(math.sqrt(stats.chi2.ppf(0.999, 32) / 32))
 

@@ -78,7 +78,7 @@ def totals(found: Parts, unit: str) -> None:
         "Reconstruction", f"{reconstruction:.2f} {unit}", help=f"± {scale * float(found.error[0]):.2f} over draws."
     )  # fmt: skip
     cells[2].metric("KL", f"{kl:.2f} {unit}")
-    cells[3].metric("A pixel", f"{total / pixels:.4f} {unit}", help=f"−ELBO over {pixels:,} numbers.")
+    cells[3].metric("A number", f"{total / pixels:.4f} {unit}", help=f"−ELBO over {pixels:,} numbers.")
     shares = [(name, max(0.0, value)) for name, value in (("reconstruction", reconstruction), ("KL", kl))]
     whole = sum(value for _, value in shares) or 1.0
     bars = "".join(

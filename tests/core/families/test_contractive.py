@@ -49,6 +49,12 @@ def test_a_deep_encoder_is_measured_without_bias(net: str, rng: torch.Generator)
     assert draws.mean().item() == pytest.approx(expected, abs=4 * draws.std().item() / math.sqrt(300))
 
 
+@pytest.mark.parametrize("net", ["conv", "mlp", "tied"])
+def test_equal_pictures_have_a_finite_objective(net: str, rng: torch.Generator) -> None:
+    loss = built(net=net).loss(strokes(1).expand(4, -1, -1, -1), Turn(rng))
+    assert all(value.isfinite() for value in (*loss.minimise.values(), *loss.watch.values()))
+
+
 @pytest.mark.parametrize("net", ["conv", "mlp"])
 def test_rescaling_encoder_and_decoder_changes_only_the_absolute_norm(net: str) -> None:
     model, x, factor = built(net=net), strokes(), 0.01

@@ -181,7 +181,7 @@ def test_the_parts_on_the_page_are_those_of_core(
     assert metric(page, "−ELBO") == f"{total:.2f} {unit}"
     assert metric(page, "Reconstruction") == f"{reconstruction:.2f} {unit}"
     assert metric(page, "KL") == f"{kl:.2f} {unit}"
-    assert metric(page, "A pixel") == f"{total / 64:.4f} {unit}"
+    assert metric(page, "A number") == f"{total / 64:.4f} {unit}"
 
 
 def test_a_picture_has_its_place_among_the_test_pictures(open_page: Open, flat: Store) -> None:

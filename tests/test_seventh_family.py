@@ -33,8 +33,8 @@ def test_the_registry_finds_it() -> None:
 
 def test_the_command_line_lists_it_with_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["families", "--json"]) == 0
-    *_, last = json.loads(capsys.readouterr().out)
-    assert (last["key"], last["settings"]["weight"]) == ("rae", 0.01)
+    (it,) = (one for one in json.loads(capsys.readouterr().out) if one["key"] == RAE.key)
+    assert it["settings"]["weight"] == 0.01
 
 
 def test_the_store_keeps_a_run_of_it(tmp_path: Path) -> None:

@@ -241,6 +241,7 @@ def rename(store: Store, id: str) -> None:
 def delete(store: Store, id: str) -> None:
     if attempt(lambda: store.delete(id)):
         st.session_state["deleted"] = next((one.key for one in store.deleted() if one.id == id), None)
+        st.toast(f"{as_written(id)} is deleted. Undo is at the top of this page.", icon=":material/delete:")
 
 
 # --- what happened ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from core import export
 from ui import inputs, jobs, runs
 from ui.components.canvas import checked_at
 from ui.sampling import below, remembered, views
+from ui.sampling.below import MOST_SEED
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
 
 MOST = 4
@@ -71,7 +72,7 @@ def main() -> None:
     if what == BELOW[0]:
         below.between(painters, pictures)
     elif what == BELOW[1]:
-        below.grid(painters, seed)
+        below.grid(painters)
     elif what == BELOW[2]:
         below.traversals(painters, pictures)
     else:
@@ -143,15 +144,18 @@ def chosen(group: runs.Group, cell: object) -> list[Painter]:
 
 
 def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None]:
-    """The seed, and the two classes of a plane between classes."""
+    """What a plane has to be told: the seed of one of seeds, the two classes of one between classes."""
     if kind == CLASSES:
         names = list(views.class_means(painters[0]))
         one, two = st.columns(2)
         first = one.selectbox("From class", names, min(3, len(names) - 2), key="class-a", bind="query-params")
         second = two.selectbox("To class", names, min(8, len(names) - 1), key="class-b", bind="query-params")
         return 0, (first, second)
-    label = "Seed of the plane, and of samples below" if kind == SEEDS else "Seed of samples below"
-    return int(st.number_input(label, 0, 2**31 - 1, 0, key="seed", bind="query-params")), None
+    if kind == SEEDS:
+        return int(
+            st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="seed", bind="query-params")
+        ), None
+    return 0, None
 
 
 def address() -> tuple[float, float]:

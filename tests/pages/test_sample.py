@@ -176,7 +176,8 @@ def test_decoders_are_exported_by_jobs(
 
 
 def test_samples_are_those_of_the_seed_and_temperature(open_page: Open, three: Store) -> None:
-    page = open_page(PAGE, three, below="Samples", seed="7", temperature="0.5", side="4")
+    page = open_page(PAGE, three, below="Samples", temperature="0.5", side="4")
+    page = page.number_input(key="samples-seed").set_value(7).run()
     model = of(three, "vae").load()
     with torch.inference_mode():
         tiles = as_bytes(model.decode(0.5 * draws(model, 16, 7)))
@@ -251,7 +252,7 @@ def test_wishes_from_a_browser_are_checked(hostile: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameter", ["data", "plane", "seed", "at", "engine", "below", "painters-digits", "way"]
+    "parameter", ["data", "plane", "seed", "samples-seed", "at", "engine", "below", "painters-digits", "way"]
 )
 def test_nonsense_in_the_address_is_ignored(open_page: Open, three: Store, parameter: str) -> None:
     page = open_page(PAGE, three, **{parameter: "../<b>"})

@@ -27,6 +27,7 @@ STEPS = 13
 FILM = 25
 SEARCH = 150  # steps of descent
 PAUSE = 90  # milliseconds
+MOST_SEED = 2**31 - 1
 SHOWN_NEAREST = 8
 TRAVERSED = 6  # numbers of a code, those that say most
 
@@ -107,8 +108,8 @@ def webp(frames: Sequence[np.ndarray]) -> bytes:
 
 
 @st.fragment
-def grid(painters: Sequence[Painter], seed: int) -> None:
-    cells = st.columns([2, 2, 3])
+def grid(painters: Sequence[Painter]) -> None:
+    cells = st.columns(3)
     side = cells[0].select_slider("Pictures a side", (4, 6, 8, 10, 12), 8, key="side", bind="query-params")
     temperature = cells[1].slider(
         "Temperature",
@@ -118,11 +119,9 @@ def grid(painters: Sequence[Painter], seed: int) -> None:
         0.05,
         key="temperature",
         bind="query-params",
-        help="Below 1 only what is typical.",
+        help="Scales the distance of the codes from the middle: below 1 only what is typical.",
     )
-    cells[2].caption(
-        "Samples of the seed above. A temperature scales the distance of their codes from the middle."
-    )
+    seed = int(cells[2].number_input("Seed", 0, MOST_SEED, 0, key="samples-seed", bind="query-params"))
     columns = st.columns(len(painters), gap="medium")
     for painter, column in zip(painters, columns, strict=True):
         z = draws(painter.model, side * side, seed)

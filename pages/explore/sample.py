@@ -151,11 +151,10 @@ def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None
         first = one.selectbox("From class", names, min(3, len(names) - 2), key="class-a", bind="query-params")
         second = two.selectbox("To class", names, min(8, len(names) - 1), key="class-b", bind="query-params")
         return 0, (first, second)
-    if kind == SEEDS:
-        return int(
-            st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="seed", bind="query-params")
-        ), None
-    return 0, None
+    if kind != SEEDS:
+        return 0, None
+    seed = st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="seed", bind="query-params")
+    return int(seed), None
 
 
 def address() -> tuple[float, float]:

@@ -40,7 +40,10 @@ def enlarged(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
-    """(B,3,H,W) in [0,1] -> the same with the noise of a camera, of another strength and kind for each."""
+    """(B,3,H,W) in [0,1] -> the same with the noise of a camera, of another strength and kind for each.
+
+    Where the mosaic begins and how far noise is blurred, all of one call share.
+    """
     noise = gain(x, rng) * torch.randn(x.shape, generator=rng, device=x.device)
     noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
     noise = torch.where(chance(x, BLUR, rng), blurred(noise, BLURS, rng), noise)

@@ -190,7 +190,7 @@ def brightness(x: Tensor, by: float, rng: Rng) -> Tensor:
 
 
 def fog(x: Tensor, amount: tuple[float, float], rng: Rng) -> Tensor:
-    """(x + a·cloud)·m/(m + a): thickness a, m the brightest value; the second number is the roughness of the cloud"""
+    """(x + a·cloud)·m/(m + a): thickness a, m the brightest value; the higher the second number, the smoother the cloud"""
     thickness, decay = amount
     height, width = x.shape[2:]
     cloud = plasma(len(x), max(height, width), decay, x, rng)[:, None, :height, :width].to(x)
@@ -201,12 +201,13 @@ def fog(x: Tensor, amount: tuple[float, float], rng: Rng) -> Tensor:
 def plasma(count: int, side: int, decay: float, like: Tensor, rng: Rng) -> Tensor:
     """Clouds in [0,1] by the diamond-square algorithm (Fournier et al. 1982): (count,S,S), S the next power of two.
 
-    A middle is the mean of its four neighbours on a torus, plus noise that shrinks by `decay` from one size to the next.
+    A middle is the mean of its four neighbours on a torus, plus even noise whose height shrinks from one size to the next by
+    `decay` squared: the published program multiplies its "wibble" into the noise twice (Hendrycks & Dietterich 2019).
     """
     size = max(2, 1 << (side - 1).bit_length())
     wobble = (drawn(torch.rand, (count, size, size), rng, like) * 2 - 1).double()
     cloud = torch.zeros(count, size, size, dtype=torch.double, device=like.device)
-    step, height = size, 100.0**2
+    step, height = size, 1.0
     while step >= 2:
         half = step // 2
         square = cloud[:, ::step, ::step]
@@ -218,7 +219,7 @@ def plasma(count: int, side: int, decay: float, like: Tensor, rng: Rng) -> Tenso
         left = middle + middle.roll(1, 2) + square + square.roll(-1, 1)
         cloud[:, ::step, half::step] = top / 4 + height * wobble[:, ::step, half::step]
         cloud[:, half::step, ::step] = left / 4 + height * wobble[:, half::step, ::step]
-        step, height = half, height / decay
+        step, height = half, height / decay**2
     cloud -= cloud.amin((1, 2), keepdim=True)
     return cloud / cloud.amax((1, 2), keepdim=True).clamp_min(1e-12)
 

@@ -26,6 +26,7 @@ from core.run import Run
 
 NEAREST = 15  # of UMAP and of trustworthiness
 PLACED_BY = 10  # neighbours
+SAME = 0.01  # of the usual distance: kept codes are rounded
 VOTERS = 10  # of the k-NN accuracy
 JUDGED = 5_000  # codes behind the quality figures
 MOST = 70_000  # codes on a map
@@ -111,8 +112,12 @@ class Familiarity:
 
     def percentile(self, codes: Tensor, queries: Tensor) -> list[float]:
         """The share of data (in %) that lie closer to their neighbours than these do: 100 is like nothing in the data."""
-        _, distances = neighbours(codes, queries, PLACED_BY)
-        return [100 * (self.usual < own).float().mean().item() for own in distances.mean(1)]
+        _, distances = neighbours(codes, queries, PLACED_BY + 1)
+        itself = (
+            distances[:, :1] <= SAME * self.usual.median()
+        )  # a picture of the data is no neighbour of its own
+        others = torch.where(itself, distances[:, 1:], distances[:, :-1])
+        return [100 * (self.usual < own).float().mean().item() for own in others.mean(1)]
 
 
 def agreement(one: Tensor, other: Tensor, k: int = NEAREST) -> Tensor:

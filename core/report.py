@@ -119,11 +119,12 @@ def part(split: Split, most: int) -> Split:
 def reconstruction(model: Autoencoder, data: Dataset) -> Section:
     found: Section = dict(evaluation.evaluate(model, data.test))
     pixels = math.prod(model.shape)
+    seen = part(data.train, len(data.test))
     if pixels <= evaluation.MOST_PIXELS:
         pca = evaluation.PCA(data, min(model.code_numbers(), len(data.train) - 1))
-        found |= {"pca_numbers": len(pca.axes), "pca_sse": pca.sse(data.test)}
-    seen = evaluation.codes(model, part(data.train, len(data.test)))
-    return found | {"train_sse": seen.errors.double().mean().item() * pixels}
+        found |= {"pca_numbers": len(pca.axes), "pca_sse": pca.sse(data.test), "pca_train_sse": pca.sse(seen)}
+    errors = evaluation.codes(model, seen).errors
+    return found | {"train_sse": errors.double().mean().item() * pixels}
 
 
 def legibility(model: Autoencoder, data: Dataset, coded: Codes) -> Section:
@@ -195,6 +196,7 @@ def likelihood(
     seen = elbo.binarised(split, seed) if bernoulli else split
     found = elbo.survey(model, seen, seed + 1)  # other seeds: codes must not follow from the pixels' coins
     nll = elbo.importance_nll(model, part(seen, pictures), draws, seed + 2, tell)
+    told = {"active": int(found.active.sum()), "numbers": len(found.active)} if len(seen) > 1 else {}
     return {
         "n": len(seen),
         "negative_elbo": found.negative_elbo.double().mean().item(),
@@ -204,9 +206,8 @@ def likelihood(
         "importance_samples": draws,
         "binarised": int(bernoulli),
         "kl": found.kl.double().mean().item(),
-        "active": int(found.active.sum()),
-        "numbers": len(found.active),
         "kl_by_number": found.kl_by_dimension.tolist(),
+        **told,  # of one picture no number varies
     }
 
 

@@ -104,8 +104,9 @@ def test_reconstructions_stand_beside_pca_and_training_pictures() -> None:
         model, DATA.test
     )
     assert found["pca_numbers"] == 6 and found["pca_sse"] == evaluation.PCA(DATA, 6).sse(DATA.test)
-    seen = latent.chosen(120, 40).numpy()
-    x = as_floats(DATA.train.images[seen])
+    seen = report.part(DATA.train, 40)
+    assert found["pca_train_sse"] == evaluation.PCA(DATA, 6).sse(seen)
+    x = as_floats(seen.images)
     with torch.no_grad():
         expected = (model.reconstruct(x) - x).square().sum((1, 2, 3)).mean().item()
     assert found["train_sse"] == pytest.approx(expected)
@@ -255,6 +256,11 @@ def test_a_gaussian_decoder_sees_gray_pictures() -> None:
 
 def test_one_picture_has_no_standard_error() -> None:
     assert math.isnan(examined(built(VAE), pictures=1)["vae"]["nll_error"])
+
+
+def test_one_test_picture_cannot_tell_which_numbers_are_active() -> None:
+    found = examined(built(VAE), replace(DATA, test=report.part(DATA.test, 1)))
+    assert "active" not in found["vae"] and "numbers" not in found["vae"]
 
 
 def constructed(codes: torch.Tensor, **settings: object) -> dict[str, Any]:

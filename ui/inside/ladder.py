@@ -157,7 +157,12 @@ def say(run: Run, survey: Survey | None) -> None:
     gray = "Of gray pixels: the cross-entropy that training lowers, no likelihood." if bernoulli else None
     cells[2].metric("Distortion", f"{float(survey.reconstruction.mean()):.1f} nats", help=gray)
     cells[3].metric("−ELBO", f"{float(survey.negative_elbo.mean()):.1f} nats", help=gray)
-    if active == 0:
+    if len(survey.kl) < 2:
+        st.info(
+            "There is one test picture: no number can vary, and none be called inactive.",
+            icon=":material/filter_1:",
+        )
+    elif active == 0:
         st.error(
             "**Posterior collapse.** Every picture has the same code, the prior: the decoder draws one average picture.",
             icon=":material/vertical_align_center:",

@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def photographs(photos: Path, scratch: Path) -> Dataset:
         if photo.name not in LEFT_OUT:
             shutil.copy(photo, folder / photo.name)
     os.environ["BOTTLENECK_DATA"] = str(scratch)
-    return load("pieces:photos_train")
+    return replace(load("pieces:photos_train"), title="BSDS500 photographs")
 
 
 def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespace) -> Run:

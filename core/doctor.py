@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.errors import one_line
 
@@ -23,14 +24,27 @@ LONGEST_NAME = 40  # of a class
 LATE = 5  # the last fifth of the epochs
 
 
-@dataclass(frozen=True)
-class Finding:
+# Settings, and "epochs" or "seconds", as a new run would have them; empty where what is advised is no setting.
+Remedy = Mapping[str, Any]
+NO_SETTING: Remedy = MappingProxyType({})
+
+
+class Finding(NamedTuple):
     """One illness of one run, in words for people."""
 
     key: str
     title: str
     evidence: str  # with the numbers that were measured
     advice: str  # which setting to change, from what to what
+    remedy: Remedy = NO_SETTING
+
+
+class Advice(NamedTuple):
+    words: str
+    remedy: Remedy = NO_SETTING
+
+    def within(self, sentence: str) -> Advice:
+        return self._replace(words=sentence.format(self.words))
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,7 @@ def diverged(patient: Patient) -> Finding | None:
         "diverged",
         "Training broke down",
         f"A number stopped being finite after {epochs(len(patient.history))}; the model is the last one before that.",
-        f"Train a new run with smaller steps: {change(patient, 'lr', 1 / 3)}.",
+        *change(patient, "lr", 1 / 3).within("Train a new run with smaller steps: {}."),
     )
 
 
@@ -185,7 +199,7 @@ def posterior_collapse(patient: Patient) -> Finding | None:
         "posterior-collapse",
         "The code is hardly used",
         f"{held}{counted}{' The decoder draws about the same picture whatever the code.' if empty else ''}".strip(),
-        less_pressure(patient),
+        *less_pressure(patient),
     )
 
 
@@ -214,7 +228,7 @@ def strong_kl(patient: Patient) -> Finding | None:
         "strong-kl",
         "The KL term weighs too much",
         f"beta is {beta:g}, and {', and '.join(signs)}.",
-        less_pressure(patient),
+        *less_pressure(patient),
     )
 
 
@@ -236,6 +250,7 @@ def weak_kl(patient: Patient) -> Finding | None:
         "New pictures come from where no code lies",
         f"beta is {beta:g}, and the KL is {told(kl)} nats, {told(kl / numbers)} for each number of the code.{seen}",
         f"To draw new pictures, raise beta from {beta:g} to 1. For reconstructions it may stay.",
+        {"beta": 1.0},
     )
 
 
@@ -249,16 +264,17 @@ def code(patient: Patient) -> tuple[float | None, float | None, float | None]:
     )
 
 
-def less_pressure(patient: Patient) -> str:
+def less_pressure(patient: Patient) -> Advice:
     """Lower beta to 1, else let it rise slowly, else lower it further."""
     beta, warmup = patient.setting("beta"), patient.setting("warmup")
     if (patient.setting("importance_samples") or 1) > 1:  # which allow beta 1 and no warm-up alone
-        return f"Train with smaller steps: {change(patient, 'lr', 1 / 3)}."
+        return change(patient, "lr", 1 / 3).within("Train with smaller steps: {}.")
     if beta is not None and beta > 1:
-        return f"Lower beta from {beta:g} to 1; if beta has to be high, set warmup to 0.5, so that it rises slowly."
+        words = f"Lower beta from {beta:g} to 1; if beta has to be high, set warmup to 0.5, so that it rises slowly."
+        return Advice(words, {"beta": 1.0})
     if not warmup:
-        return "Let beta rise slowly: set warmup from 0 to 0.5."
-    return f"Make beta smaller: {change(patient, 'beta', 0.5)}."
+        return Advice("Let beta rise slowly: set warmup from 0 to 0.5.", {"warmup": 0.5})
+    return change(patient, "beta", 0.5).within("Make beta smaller: {}.")
 
 
 # --- sparse autoencoders ----------------------------------------------------------------------------------------
@@ -283,7 +299,9 @@ def dead_units(patient: Patient) -> Finding | None:
         "dead-units",
         "Many units never speak",
         f"{dead:.0%} of the units{counted}, are silent for every test picture.",
-        f"Offer fewer units{fewer(units, dead)}, or let more of them speak: {more_speech(patient)}.",
+        *more_speech(patient).within(
+            f"Offer fewer units{fewer(units, dead)}, or let more of them speak: {{}}."
+        ),
     )
 
 
@@ -311,7 +329,7 @@ def fixed_units(patient: Patient) -> Finding | None:
         "fixed-units",
         "The same units speak for every picture",
         f"{always * units:.0f} units speak for every test picture, of {told(spoken)} that speak for one.",
-        f"Let more units speak: {more_speech(patient)}.",
+        *more_speech(patient).within("Let more units speak: {}."),
     )
 
 
@@ -320,7 +338,7 @@ def fewer(units: float | None, dead: float) -> str:
     return f": latent_dim from {units:.0f} to {alive:.0f}" if units is not None and alive >= 1 else ""
 
 
-def more_speech(patient: Patient) -> str:
+def more_speech(patient: Patient) -> Advice:
     topk = patient.config.get("sparsity") == "topk"
     return change(patient, "k", 2) if topk else change(patient, "weight", 1 / 3)
 
@@ -357,7 +375,7 @@ def mode_collapse(patient: Patient) -> Finding | None:
         "mode-collapse",
         "New pictures are too much alike",
         f"Of pictures that the model draws: {', and '.join(signs)}.",
-        more_variety(patient),
+        *more_variety(patient),
     )
 
 
@@ -377,11 +395,13 @@ def absent(patient: Patient) -> list[str]:
     ]
 
 
-def more_variety(patient: Patient) -> str:
+def more_variety(patient: Patient) -> Advice:
     if "game" not in patient.config:
-        return "Cure first what else is found here; if nothing is, train longer or with a larger latent_dim."
+        return Advice(
+            "Cure first what else is found here; if nothing is, train longer or with a larger latent_dim."
+        )
     if patient.config["game"] == "non-saturating" and (patient.setting("gamma") or 0.0) > STRONG_GAMMA:
-        return f"The penalty holds the critic down: {change(patient, 'gamma', 0.1)}."
+        return change(patient, "gamma", 0.1).within("The penalty holds the critic down: {}.")
     return steadied(patient)
 
 
@@ -413,7 +433,7 @@ def saturated_critic(patient: Patient) -> Finding | None:
         "saturated-critic",
         "The critic cannot be fooled any more",
         f"Its loss is {told(critic)} where 1.39 is a tie, the generator's is {told(generator)}.{scores}",
-        steadied(patient),
+        *steadied(patient),
     )
 
 
@@ -430,27 +450,29 @@ def critic_by_heart(patient: Patient) -> Finding | None:
     ratio = (real - unseen) / (real - fake)
     if not ratio > BY_HEART:
         return None
-    remedy = (
-        "set augment from false to true"
+    advice = (
+        Advice("set augment from false to true", {"augment": True})
         if patient.config.get("augment") is False
-        else "train on a larger dataset, or for fewer epochs"
+        else Advice("train on a larger dataset, or for fewer epochs")
     )
     return Finding(
         "critic-by-heart",
         "The critic knows the training pictures by heart",
         f"It gives {told(real)} to training, {told(unseen)} to validation and {told(fake)} to new pictures: "
         f"{ratio:.0%} of the way from known to false.",
-        f"Show it more pictures: {remedy}.",
+        *advice.within("Show it more pictures: {}."),
     )
 
 
-def steadied(patient: Patient) -> str:
+def steadied(patient: Patient) -> Advice:
     """A smoother critic, and smaller steps."""
-    smoother = ""
-    if patient.config["game"] == "non-saturating":
-        gamma = patient.setting("gamma") or 0.0
-        smoother = f"gamma from {gamma:g} to {max(0.1, 10 * gamma):g}, "
-    return f"Steady the game: {smoother}{change(patient, 'lr', 1 / 3)}."
+    steps = change(patient, "lr", 1 / 3)
+    if patient.config["game"] != "non-saturating":
+        return steps.within("Steady the game: {}.")
+    gamma = patient.setting("gamma") or 0.0
+    more = max(0.1, 10 * gamma)
+    words = f"Steady the game: gamma from {gamma:g} to {more:g}, {steps.words}."
+    return Advice(words, {"gamma": more, **steps.remedy})
 
 
 # --- too little, too much ---------------------------------------------------------------------------------------
@@ -485,7 +507,7 @@ def undertrained(patient: Patient) -> Finding | None:
         signs.append(behind)
     if not signs:
         return None
-    return Finding("under-training", "It has not learnt enough yet", f"{sentence(signs)}.", longer(patient))
+    return Finding("under-training", "It has not learnt enough yet", f"{sentence(signs)}.", *longer(patient))
 
 
 def strong_penalty(patient: Patient) -> Finding | None:
@@ -506,7 +528,7 @@ def strong_penalty(patient: Patient) -> Finding | None:
         "strong-penalty",
         "The penalty weighs more than the picture",
         f"The weight is {penalty(patient):g}, and {behind}, though training had come to its end.",
-        f"Let the picture count for more: {change(patient, 'weight', 1 / 3)}.",
+        *change(patient, "weight", 1 / 3).within("Let the picture count for more: {}."),
     )
 
 
@@ -527,7 +549,7 @@ def late_fall(patient: Patient, values: Sequence[float]) -> float:
 
 
 def worse_than_pca(patient: Patient) -> str:
-    pca, numbers = (patient.measured("reconstruction", name) for name in ("pca_sse", "pca_numbers"))
+    pca, numbers = (patient.measured("reconstruction", name) for name in ("pca_train_sse", "pca_numbers"))
     error = patient.measured("reconstruction", "train_sse")
     if patient.headline != "mse" or pca is None or numbers is None or error is None:
         return ""
@@ -536,13 +558,15 @@ def worse_than_pca(patient: Patient) -> str:
     return f"the error of a training picture is {told(error)}, and PCA with {numbers:.0f} numbers has {told(pca)}"
 
 
-def longer(patient: Patient) -> str:
+def longer(patient: Patient) -> Advice:
     planned, seconds = number(patient.plan.get("epochs")), number(patient.plan.get("seconds"))
     if planned is not None:
-        return f"Train longer: a new run with {4 * planned:.0f} epochs instead of {planned:.0f}."
+        words = f"Train longer: a new run with {4 * planned:.0f} epochs instead of {planned:.0f}."
+        return Advice(words, {"epochs": 4 * planned})
     if seconds is not None:
-        return f"Train longer: a new run with {4 * seconds:.0f} seconds instead of {seconds:.0f}."
-    return "Train longer."
+        words = f"Train longer: a new run with {4 * seconds:.0f} seconds instead of {seconds:.0f}."
+        return Advice(words, {"seconds": 4 * seconds})
+    return Advice("Train longer.")
 
 
 def memorising(patient: Patient) -> Finding | None:
@@ -573,6 +597,7 @@ def memorising(patient: Patient) -> Finding | None:
         "It learns the training pictures by heart",
         f"{sentence(signs)}.",
         f"Train for less long{shorter}, or on more pictures, or with a smaller net.",
+        {"epochs": best[0]} if best else {},
     )
 
 
@@ -604,12 +629,13 @@ def told(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def change(patient: Patient, name: str, factor: float) -> str:
+def change(patient: Patient, name: str, factor: float) -> Advice:
     """A setting from its value to that many times as much."""
     value = patient.setting(name)
     if not value:
-        return f"a {'smaller' if factor < 1 else 'larger'} {name}"
-    return f"{name} from {value:g} to {float(f'{factor * value:.2g}'):g}"
+        return Advice(f"a {'smaller' if factor < 1 else 'larger'} {name}")
+    other = float(f"{factor * value:.2g}")
+    return Advice(f"{name} from {value:g} to {other:g}", {name: other})
 
 
 def epochs(count: float) -> str:

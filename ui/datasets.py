@@ -21,6 +21,7 @@ from ui.words import as_written, data_title
 SHOWN = 12  # pictures of a dataset
 TILE = 48  # pixels a side, of pictures in a zip
 SIZES = (32, 64, 96, 128)
+CROPPED = "{0}×{0}"
 MOST_MEGABYTES = 200  # of a zip
 PROBLEMS = 20  # that are listed
 
@@ -73,15 +74,31 @@ def choices() -> dict[str, str]:
     """Title by name."""
     sets = {source.name: data_title(source.title, source.shape) for source in BY_NAME.values()}
     mine = {f"{own.PREFIX}{one.name}": f"{one.title} · {one.pictures:,} own pictures" for one in own.kept()}
-    below = {f"{folders.PREFIX}{path}": f"{path} · folder" for path in folders.below_data()}
+    below = {
+        f"{folders.PREFIX}{path}": f"{path} · folder" for path in folders.below_data() if path not in sets
+    }
     return sets | mine | below
+
+
+def address(name: str) -> dict[str, str]:
+    """What opens the choice on this dataset; nothing where it is not offered here."""
+    titles = choices()
+    if name in titles and name in BY_NAME:
+        return {"data": titles[name]}
+    try:
+        asked = folders.frame(name)
+    except DataError:
+        return {}
+    if asked.path not in titles or asked.size not in SIZES:
+        return {}
+    return {"data": titles[asked.path], "size": CROPPED.format(asked.size), "gray": str(asked.gray).lower()}
 
 
 def size_and_colour() -> str:
     """What follows the name of a folder: "@64gray"."""
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     size = left.segmented_control(
-        "Cropped to", SIZES, default=64, required=True, format_func="{0}×{0}".format, key="size", bind="query-params"
+        "Cropped to", SIZES, default=64, required=True, format_func=CROPPED.format, key="size", bind="query-params"
     )  # fmt: skip
     gray = right.toggle("Gray", key="gray", bind="query-params")
     return f"@{size}{'gray' if gray else ''}"

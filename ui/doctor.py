@@ -6,11 +6,15 @@ import streamlit as st
 
 from core import doctor
 from core.store import Run
+from ui import again, shell
 from ui.words import as_written
 
 
 def show(run: Run) -> None:
-    """Every finding, from the history alone where the run was not examined; nothing while it is at work."""
+    """Every finding, from the history alone where the run was not examined; nothing while it is at work.
+
+    Where what is advised is a setting, a link opens Train on it.
+    """
     patient = doctor.patient(run)
     if patient.status in ("created", "running"):
         return
@@ -20,6 +24,13 @@ def show(run: Run) -> None:
             f"**{as_written(one.title)}.** {as_written(one.evidence)}  \n{as_written(one.advice)}",
             icon=":material/stethoscope:",
         )
+        if one.remedy and (address := again.address(run, one.remedy)):
+            st.page_link(
+                shell.to("build/train.py"),
+                label="Set up such a training",
+                icon=":material/tune:",
+                query_params=address,
+            )
     if not found:
         looked = "its scores and its history" if patient.report else "its history alone"
         st.caption(f":material/stethoscope: Nothing is wrong with this run that shows in {looked}.")

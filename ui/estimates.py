@@ -10,7 +10,7 @@ from core.estimate import Estimate
 from core.files import StoreError
 from core.jobs import Job, Jobs
 from core.training import Plan
-from ui.watch import stop
+from ui.jobs import stop
 from ui.words import as_written, duration
 
 EVERY = 0.5  # seconds between two looks

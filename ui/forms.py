@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -32,6 +33,15 @@ def settings(Family: type[Autoencoder]) -> Config | None:
     except ValueError as error:
         st.error(f"These settings do not fit together: {error}.", icon=":material/tune:")
         return None
+
+
+def address(Family: type[Autoencoder], values: Mapping[str, Any]) -> dict[str, str]:
+    """What opens the form on these settings, by name; those that stand at their defaults need no word."""
+    return {
+        key_of(Family, one, dict(values)): one.text(values[one.name])
+        for one in Family.Config.settings()
+        if one.acts(values) and values[one.name] != one.beside(values).default
+    }
 
 
 def key_of(Family: type[Autoencoder], one: Setting, values: dict[str, Any]) -> str:

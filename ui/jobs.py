@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.files import StoreError
 from core.jobs import ANALYSIS, Job, Jobs
-from ui.watch import stop
 from ui.words import as_written
 
 
@@ -60,3 +59,13 @@ def follow(id: str) -> None:
     left.progress(fraction, as_written(text or waiting))
     asked = job.asked_to_stop
     right.button("Stopping…" if asked else "Stop", icon=":material/stop:", disabled=asked, on_click=stop, args=[job])  # fmt: skip
+
+
+def stop(*jobs: Job) -> None:
+    """Ask those that are at work to end."""
+    for job in jobs:
+        if job.active:
+            try:
+                job.stop()
+            except StoreError as error:
+                st.toast(as_written(str(error)), icon=":material/error:")

@@ -114,11 +114,11 @@ def named(run: Run, title: str) -> str:
 
 
 def table(runs: Sequence[Run], group: Group) -> pd.DataFrame:
-    """A row for each run, in the columns of `COLUMNS`."""
+    """A row for each run, in those columns of `COLUMNS` for which any of them has something."""
     rows = [row(run, title) for run, title in zip(runs, titles(runs, group), strict=True)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["made"] = pd.to_datetime(frame["made"], format="ISO8601", errors="coerce", utc=True)
-    return frame
+    return frame.dropna(axis="columns", how="all")
 
 
 def row(run: Run, title: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def written(path: Path) -> int:
 
 def csv(frame: pd.DataFrame) -> bytes:
     """The table without its pictures."""
-    plain = frame.drop(columns="pictures").assign(tags=frame["tags"].map(", ".join))
+    plain = frame.drop(columns="pictures", errors="ignore").assign(tags=frame["tags"].map(", ".join))
     for name in ("run", "tags"):
         risky = plain[name].str.match(r"^[=+\-@]")  # a spreadsheet would run it as a formula
         plain.loc[risky, name] = "'" + plain.loc[risky, name]
@@ -213,9 +213,10 @@ def csv(frame: pd.DataFrame) -> bytes:
 
 
 def terms(runs: Sequence[Run]) -> list[str]:
-    """Names of the validation numbers that all of them have, the error first."""
+    """Names of the validation numbers that all of them have, the error first: of restorers what they are to lower."""
     names = [set(epochs[-1]["validation"]) for run in runs if (epochs := history(run))]
-    return sorted(set.intersection(*names), key=lambda name: (name != "mse", name)) if names else []
+    first = {"mse" if has_codes(run) else family(run.record.family).headline for run in runs}
+    return sorted(set.intersection(*names), key=lambda name: (name not in first, name)) if names else []
 
 
 def positive(runs: Sequence[Run], term: str) -> bool:
@@ -259,7 +260,9 @@ def words(term: str) -> str:
 
 
 def pictures(runs: Sequence[Run], group: Group) -> str:
-    """The last looks during training in rows: what came back, and new pictures."""
+    """The last looks during training in rows: what came back, and new pictures; nothing where none of them was looked at."""
+    if not any(run.preview_epochs() for run in runs):
+        return ""
     further = "New pictures" if has_codes(runs[0]) else "Further pictures"
     cells = [
         '<div class="heads"></div>',

@@ -22,6 +22,7 @@ from core.training import showcase
 from ui import doctor, shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import data_uri
+from ui.jobs import stop
 from ui.runs import data_of, has_codes
 from ui.theme import colour
 from ui.words import as_written, duration
@@ -186,16 +187,6 @@ def stop_button(job: Job, key: str) -> None:
     asked = job.asked_to_stop
     label = "Stopping…" if asked else "Stop"
     st.button(label, key=key, icon=":material/stop:", disabled=asked, on_click=stop, args=[job])
-
-
-def stop(*jobs: Job) -> None:
-    """Ask those that are at work to end."""
-    for job in jobs:
-        if job.active:
-            try:
-                job.stop()
-            except StoreError as error:
-                st.toast(as_written(str(error)), icon=":material/error:")
 
 
 def go_on(arguments: list[str], one: Watched) -> None:

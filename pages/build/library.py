@@ -167,7 +167,8 @@ def side_by_side(runs: list[Run], group: Group) -> None:
         st.caption("These runs have no validation number in common, so there are no curves to show.")
     else:
         st.caption("No epoch has ended yet, so there are no curves.")
-    st.html(library.pictures(runs, beside))
+    if pictures := library.pictures(runs, beside):
+        st.html(pictures)
     if len(runs) > 1:
         with st.expander("Settings that differ", icon=":material/tune:"):
             unlike = library.unlike(runs, beside)

@@ -416,6 +416,7 @@ TERMS = (
 MEASURES = (
     "sse",
     "pca_sse",
+    "pca_train_sse",
     "pca_numbers",
     "train_sse",
     "kl",

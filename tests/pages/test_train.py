@@ -16,13 +16,14 @@ from streamlit.testing.v1 import AppTest
 from core import jobs as module
 from core import own
 from core.data import load
-from core.families import FAMILIES, Denoising, Sparse
+from core.families import FAMILIES, Denoising, Sparse, family
 from core.family import Autoencoder
 from core.jobs import Job, Jobs, save
 from core.pictures import png
 from core.store import Store
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
+from ui import again, datasets
 from ui.words import as_written, data_title
 
 PAGE = "build/train.py"
@@ -121,6 +122,35 @@ def test_what_the_form_says_is_what_is_trained(open_page: Open, store: Store) ->
     asked = flags(started(store)[-1])
     assert set(asked["--set"].split()) == {"beta=4.0", "net=mlp", "hidden=64,32"}
     assert (asked["--epochs"], asked["--seed"], asked["--name"]) == ("7", "3", "beta four")
+
+
+def test_an_address_sets_up_again_what_a_run_was_made_with(open_page: Open, six: Store, store: Store) -> None:
+    for run in six.runs():
+        page = click(open_page(PAGE, store, **again.address(run)), f"Train {family(run.record.family).title}")
+        assert not page.exception
+        made, asked = run.record.command(), flags(started(store)[-1])
+        expected = {
+            made[at]: made[at + 1]
+            for at, word in enumerate(made)
+            if word.startswith("--") and word != "--set"
+        }
+        for flag in ("--family", "--dataset", "--epochs", "--batch-size", "--seed"):
+            assert asked.get(flag) == expected.get(flag)
+        assert set(asked["--set"].split()) == {word for word in made if "=" in word}
+
+
+def test_an_address_changes_what_is_advised(open_page: Open, six: Store, store: Store) -> None:
+    vae = next(run for run in six.runs() if run.record.family == "vae")
+    page = click(
+        open_page(PAGE, store, **again.address(vae, {"beta": 0.25, "seconds": 90})), "Train Variational"
+    )
+    asked = flags(started(store)[-1])
+    assert not page.exception and "beta=0.25" in asked["--set"]
+    assert asked["--seconds"] == "90.0" and "--epochs" not in asked
+
+
+def test_data_that_are_not_offered_here_are_left_to_choose() -> None:
+    assert datasets.address("folder:nowhere@64") == datasets.address("folder:@@") == {}
 
 
 def test_minutes_are_a_budget_too(open_page: Open, store: Store) -> None:

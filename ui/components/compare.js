@@ -117,7 +117,7 @@ export default function ({ data, parentElement }) {
       pen.drawImage(bitmaps[i], ...corner, whole, whole, 0, 0, whole * memory.zoom, whole * memory.zoom)
     })
     const shown = [stage.clientWidth, stage.clientHeight]
-    const [w, h] = shown.map((length, i) => Math.max(SMALLEST, (seen() / size[i]) * length))
+    const [w, h] = shown.map((length, i) => Math.max(SMALLEST, Math.min(1, seen() / size[i]) * length))
     spot.style.cssText = `width: ${w}px; height: ${h}px; left: ${(memory.at[0] / size[0]) * shown[0] - w / 2}px; top: ${(memory.at[1] / size[1]) * shown[1] - h / 2}px`
   }
 

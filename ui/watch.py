@@ -25,7 +25,7 @@ from ui.html import data_uri
 from ui.jobs import stop
 from ui.runs import data_of, has_codes
 from ui.theme import colour
-from ui.words import as_written, duration
+from ui.words import as_written, counted, duration
 
 EVERY = 1.0  # seconds between two looks
 POINTS = 300  # of a curve
@@ -99,7 +99,7 @@ class Watched:
             return f"Waiting for {ahead[-1].title} to end, {len(ahead)} ahead." if ahead else "It is next."
         epochs = self.run.metrics() if self.run and not self.active else []
         if epochs:
-            return f"{len(epochs):,} epochs in {duration(epochs[-1]['seconds'])}"
+            return f"{counted(len(epochs), 'epoch')} in {duration(epochs[-1]['seconds'])}"
         if last is None:
             return (
                 "Starting: reading the pictures and making the net." if self.active else "It has not begun."
@@ -108,7 +108,7 @@ class Watched:
         if not self.active:
             return f"0 epochs in {duration(spent)}"
         if progress >= 1:
-            return f"Scoring the test pictures after {last['epoch']:,} epochs"
+            return f"Scoring the test pictures after {counted(last['epoch'], 'epoch')}"
         left = f", about {duration(spent * (1 - progress) / progress)} left" if progress > 0 else ""
         return f"Epoch {last['epoch']:,} · {progress:.0%}{left}"
 
@@ -172,6 +172,9 @@ def actions(one: Watched) -> None:
     elif one.run and one.run.status in ("stopped", "interrupted", "created"):
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
+    elif one.job and one.run is None:
+        if st.button("Start again", icon=":material/replay:", type="primary"):
+            go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
         st.page_link(
             shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"
@@ -190,9 +193,10 @@ def stop_button(job: Job, key: str) -> None:
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
-    assert one.run is not None
+    assert one.run or one.job
+    lane = f"train-{one.run.record.device or 'cpu'}" if one.run else one.job.lane
     try:
-        job = Jobs().start(arguments, one.title, lane=f"train-{one.run.record.device or 'cpu'}")
+        job = Jobs().start(arguments, one.title, lane=lane)
     except StoreError as error:
         st.toast(as_written(str(error)), icon=":material/error:")
         return

@@ -13,6 +13,11 @@ def data_title(title: str, shape: tuple[int, int, int]) -> str:
     return f"{title} · {kind}" if size in title else f"{title} · {size} {kind}"
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 epoch", "1,200 epochs"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """As one would say it: "40 s", "3 min 20 s", "2 h 5 min"."""
     whole = max(0, round(seconds))

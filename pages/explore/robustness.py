@@ -26,6 +26,11 @@ def main() -> None:
     with right:
         group = runs.pick_group(groups)
         chosen = runs.choose(group, group.replicated)
+        if group.replicated != group.proposed:
+            st.caption(
+                "Those that were trained with several seeds: what is said of a family has to hold for all of them. "
+                "Other pages open on longer trained ones, which are among the further runs."
+            )
     with left:
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
         corruption = live.pick_damage()

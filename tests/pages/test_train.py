@@ -357,6 +357,15 @@ def test_a_process_that_died_is_told_with_its_last_words(
     assert "Resume" in buttons(page)
 
 
+def test_what_ended_before_there_was_a_run_can_be_started_again(open_page: Open, store: Store) -> None:
+    job = end(Jobs(store.root).create(["train", "--family", "vae"], "x", lane="train-cpu"), "stopped")
+    page = click(open_page(PAGE, store, watch=job.id), "Start again")
+    again = started(store)[-1]
+    assert not page.exception and again.id != job.id
+    assert (again.arguments, again.lane) == (job.arguments, job.lane)
+    assert page.query_params["watch"] == again.id
+
+
 def test_a_failed_job_says_why(open_page: Open, store: Store) -> None:
     job = end(
         Jobs(store.root).create(["train"], "Nonsense"),

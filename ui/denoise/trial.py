@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -154,7 +155,8 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
 
 def table(results: Sequence[Result]) -> pd.DataFrame:
     """A row for each method, the best of each column marked."""
-    psnr, ssim = max(one.psnr for one in results), np.nanmax([0.0, *(one.ssim for one in results)])
+    psnr = max(one.psnr for one in results)
+    ssim = max((one.ssim for one in results if not math.isnan(one.ssim)), default=math.nan)
     return pd.DataFrame(
         {
             "method": [one.title for one in results],

@@ -131,7 +131,7 @@ class Survey:
 
 @torch.inference_mode()
 def survey(model: VAE, split: Split, seed: int = 0) -> Survey:
-    device = next(model.parameters()).device
+    device = model.device
     pixels, rng = Pixels(split.images, device), torch.Generator(device).manual_seed(seed)
     found = []
     for some in torch.arange(len(pixels)).split(BATCH):
@@ -162,7 +162,7 @@ def importance_nll(
 
     Draws are added up block by block, so memory grows neither with them nor with the pictures. `tell` hears how far it is.
     """
-    device = next(model.parameters()).device
+    device = model.device
     pixels, rng = Pixels(split.images, device), torch.Generator(device).manual_seed(seed)
     together = max(1, BATCH // draws)
     found: list[Tensor] = []

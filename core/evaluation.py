@@ -163,13 +163,13 @@ def summarise(run: Run, model: Family, data: Dataset) -> None:
         elbo.keep(run, elbo.survey(model, data.test))
     shown = as_floats(examples.pictures(model.shape, run.record.dataset["name"]))
     with torch.inference_mode():
-        rebuilt = model.reconstruct(shown.to(next(model.parameters()).device))
+        rebuilt = model.reconstruct(shown.to(model.device))
     write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
     run.update(metrics=dict(run.record.metrics) | {"test": evaluate(model, data.test)})
 
 
 def batches(model: Autoencoder, split: Split) -> Iterator[Tensor]:
-    pixels = Pixels(split.images, next(model.parameters()).device)
+    pixels = Pixels(split.images, model.device)
     for first in range(0, len(pixels), BATCH):
         yield pixels[torch.arange(first, min(first + BATCH, len(pixels)))]
 

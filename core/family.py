@@ -240,6 +240,11 @@ class Family(nn.Module, ABC):
         super().__init__()
         self.config, self.shape = config, shape
 
+    @property
+    def device(self) -> torch.device:
+        """Of its parameters, which lie together."""
+        return next(self.parameters()).device
+
     def initialise(self, rng: torch.Generator) -> None:
         """Draw fresh weights: He et al. 2015 (arXiv:1502.01852), eq. 10. PyTorch's default ends worse than PCA here.
 
@@ -304,9 +309,7 @@ class Autoencoder(Family):
     def draw_codes(self, n: int, rng: torch.Generator) -> Tensor:
         """The codes (n,Z) that `sample` decodes; how they are drawn stands in `sampling`."""
         if self.from_prior:
-            return noise_like(
-                torch.empty(n, self.config.latent_dim, device=next(self.parameters()).device), rng
-            )
+            return noise_like(torch.empty(n, self.config.latent_dim, device=self.device), rng)
         return self.mixture.draw(n, rng)
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:

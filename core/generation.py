@@ -194,7 +194,7 @@ def sources(model: Autoencoder, data: Dataset, chosen: Tensor, seed: int) -> dic
     A model without a prior draws codes as its own `sample` does, so that sparse ones are made sparse; one with a prior only
     decodes what its mixture gives. Halfway between two sparse codes more units may speak than in either.
     """
-    n, device = len(chosen), next(model.parameters()).device
+    n, device = len(chosen), model.device
     prior = model if model.from_prior else with_gaussian(model, data, seed)
 
     def from_mixture(count: int, rng: torch.Generator) -> Tensor:
@@ -261,7 +261,7 @@ class Gaussian(Mixture):
 
 def with_gaussian(model: Autoencoder, data: Dataset, seed: int) -> Autoencoder:
     """A copy of the model that draws codes from one Gaussian over codes of training pictures."""
-    device = next(model.parameters()).device
+    device = model.device
     chosen = shuffled(data.train, FITTED, seed)
     twin = deepcopy(model)
     twin.mixture = Gaussian(torch.cat([model.encode(x) for x in pictures(data.train, chosen, device)]))

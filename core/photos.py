@@ -74,7 +74,7 @@ def tiled(model: Restorer, x: Tensor, sigma: float | None) -> Generator[float, N
 
     Within 1/255 of what the whole picture at once would give.
     """
-    device = next(model.parameters()).device
+    device = model.device
     rows, columns = spans(x.shape[1]), spans(x.shape[2])
     told = level(model, x) if sigma is None else sigma
     if len(rows) == len(columns) == 1:
@@ -94,7 +94,7 @@ def level(model: Restorer, x: Tensor) -> float:
     """The standard deviation of the noise in x (3,H,W), in units of x, as this model sees it; 0 for one that sees none."""
     if not isinstance(model, PhotoDenoiser):
         return 0.0
-    return float(model.estimate(looks(x)[None].to(next(model.parameters()).device)))
+    return float(model.estimate(looks(x)[None].to(model.device)))
 
 
 def looks(x: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def noise(model: Restorer, x: Tensor) -> Noise:
     """Of x (3,H,W): the level, and the grain of what the model takes away in the midst of it."""
     sigma = level(model, x)
     part = middle(looks(x))
-    taken = part - model.restore(part[None].to(next(model.parameters()).device), sigma)[0].cpu()
+    taken = part - model.restore(part[None].to(model.device), sigma)[0].cpu()
     taken = taken - taken.mean((1, 2), keepdim=True)
     power = taken.square().mean()
     beside = (taken[:, :, 1:] * taken[:, :, :-1]).mean() + (taken[:, 1:] * taken[:, :-1]).mean()

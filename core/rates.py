@@ -98,7 +98,7 @@ def expanded(file: bytes, model: PhotoAutoencoder) -> np.ndarray:
 def squeezed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[float, None, bytes]:
     height, width = picture.shape[:2]
     check(k, height, width)
-    device = next(model.parameters()).device
+    device = model.device
     code = np.zeros((k, *places(height, width)), np.int8)
     tiles = tiling(height, width, model.reach)
     for number, (rows, columns) in enumerate(tiles):
@@ -113,7 +113,7 @@ def squeezed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[
 @torch.inference_mode()
 def rebuilt(file: bytes, model: PhotoAutoencoder) -> Generator[float, None, np.ndarray]:
     code, height, width = unpack(file.removeprefix(COLOURLESS))
-    device = next(model.parameters()).device
+    device = model.device
     back = np.zeros((height, width, 3), np.uint8)
     tiles = tiling(height, width, model.reach)
     for number, (rows, columns) in enumerate(tiles):

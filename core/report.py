@@ -160,7 +160,7 @@ def contraction(model: Autoencoder, split: Split, codes: Tensor) -> Section:
         flat_at_zero = isinstance(model, Sparse) and model.config.sparsity != "kl"
         rows = max(1, int((codes != 0).sum(1).max())) if flat_at_zero else codes.shape[1]
         few = part(split, min(DIFFERENTIATED, max(FEWEST, ROWS // rows)))
-        x = as_floats(few.images).to(next(model.parameters()).device)
+        x = as_floats(few.images).to(model.device)
         squares = measures.squared_jacobian(model.encode, x, rows)
     mean = squares.sqrt().mean()
     found: Section = {
@@ -256,7 +256,7 @@ def gained(
     model: Denoising, split: Split, names: Tensor, kind: str, amount: float, seed: int
 ) -> float | None:
     """In dB, over the pictures at the indices `names`, each with the same noise at every amount."""
-    device, errors = next(model.parameters()).device, []
+    device, errors = model.device, []
     for some in names.split(evaluation.BATCH):
         x = as_floats(split.images[some.numpy()])
         damaged = corrupt(x, kind, amount, [noise(kind, seed, name) for name in some.tolist()])

@@ -78,7 +78,7 @@ class Store:
                 "licence": data.licence,
                 "class_names": list(data.class_names),
             },
-            device=device or next(model.parameters()).device.type,
+            device=device or model.device.type,
             name=one_line(name, MAX_NAME),
             origin=origin.id if origin else "",
         )

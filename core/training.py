@@ -164,7 +164,7 @@ class Training:
 
     def __init__(self, model: Family, plan: Plan) -> None:
         self.model, self.plan = model, plan
-        self.device = next(model.parameters()).device
+        self.device = model.device
         model.to("cpu").initialise(
             torch.Generator().manual_seed(plan.seed)
         )  # the same first weights on any device
@@ -351,7 +351,7 @@ def validate(
 
     Only over those seen so far where `should_stop` cuts it short.
     """
-    pixels = Pixels(split.images, next(model.parameters()).device)
+    pixels = Pixels(split.images, model.device)
     rng = torch.Generator(pixels.device).manual_seed(seed)
     sums: dict[str, float] = {}
     seen = 0

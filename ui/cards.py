@@ -14,7 +14,7 @@ from core.intake import Picture, to_shape
 from ui import shell
 from ui.html import block, strip
 from ui.theme import colour
-from ui.words import as_written, data_title
+from ui.words import as_written, data_title, paper
 
 SHOWN = 8  # pictures in a strip, so that each is larger than its pixels
 EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
@@ -112,7 +112,7 @@ def tell(card: glance.Card) -> None:
     st.html(block(f'<div class="head" style="border-color: {colour(card.key)}"></div>'))
     st.markdown(f"#### :material/{card.symbol}: {card.title}\n{card.idea}\n\n${card.objective}$")
     st.html(block(f'<pre class="diagram">{escape(card.diagram)}</pre>'))
-    st.caption(f"Choose it when {card.choose}. {card.paper}")
+    st.caption(f"Choose it when {card.choose}. {paper(card.paper)}")
 
 
 def show(run: glance.Glance, card: glance.Card, shown: Shown) -> None:

@@ -29,6 +29,15 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
 
 
+RESOLVERS = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}
+
+
+def paper(reference: str) -> str:
+    """Markdown of a paper's name, as "arXiv:1312.6114": a link where its address follows from it."""
+    kind, _, number = reference.partition(":")
+    return f"[{reference}]({RESOLVERS[kind]}{number})" if kind in RESOLVERS else as_written(reference)
+
+
 def as_written(text: str) -> str:
     """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures."""
     return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", text)

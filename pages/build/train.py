@@ -18,7 +18,7 @@ from core.training import BUDGETS, Plan, device_named, epochs_for
 from ui import datasets, estimates, forms, losses, together, watch
 from ui.html import block
 from ui.theme import colour
-from ui.words import as_written
+from ui.words import as_written, paper
 
 OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
@@ -134,7 +134,7 @@ def read_the_loss(Family: type[Autoencoder]) -> None:
     equation.latex(card.objective)
     diagram.html(block(f'<pre class="diagram">{escape(card.diagram)}</pre>'))
     st.code(losses.source(Family), language="python")
-    st.caption(f"{card.paper}. What is shown is what runs. Choose {card.title} when {card.choose}.")
+    st.caption(f"{paper(card.paper)}. What is shown is what runs. Choose {card.title} when {card.choose}.")
 
 
 def start(

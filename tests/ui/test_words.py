@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.words import as_written, duration
+from ui.words import as_written, counted, duration, paper
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,23 @@ from ui.words import as_written, duration
 )
 def test_a_duration_as_one_would_say_it(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_paper_is_a_link_where_its_address_follows_from_its_name() -> None:
+    assert paper("arXiv:1312.6114") == "[arXiv:1312.6114](https://arxiv.org/abs/1312.6114)"
+    assert (
+        paper("doi:10.1126/science.1127647")
+        == "[doi:10.1126/science.1127647](https://doi.org/10.1126/science.1127647)"
+    )
+    assert paper("JMLR 11:3371") == "JMLR 11:3371" and paper("[x](y)") == r"\[x\](y)"
+
+
+def test_one_is_no_plural() -> None:
+    assert (counted(1, "epoch"), counted(0, "epoch"), counted(1_200, "epoch")) == (
+        "1 epoch",
+        "0 epochs",
+        "1,200 epochs",
+    )
 
 
 def test_text_from_outside_formats_nothing() -> None:

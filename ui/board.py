@@ -15,6 +15,7 @@ from core.evaluation import Rebuilt
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.store import Run
+from ui import tables
 from ui.html import block, difference, picture
 from ui.inputs import Input
 from ui.runs import Group, label
@@ -148,10 +149,7 @@ def table(pictures: list[Input], columns: list[Column]) -> pd.DataFrame:
 
 
 def csv(pictures: list[Input], columns: list[Column]) -> bytes:
-    frame = table(pictures, columns)
-    risky = frame["picture"].str.match(r"^[=+\-@]")  # a spreadsheet would run such a file name as a formula
-    frame.loc[risky, "picture"] = "'" + frame.loc[risky, "picture"]
-    return frame.to_csv(index=False).encode()
+    return tables.csv(table(pictures, columns))
 
 
 def archive(pictures: list[Input], columns: list[Column]) -> bytes:

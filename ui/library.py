@@ -19,6 +19,7 @@ from core.comparison import LARGEST, MEASURES, differences, score
 from core.families import family
 from core.pictures import sheet
 from core.store import Run, StoreError
+from ui import tables
 from ui.html import block, data_uri, strip
 from ui.runs import Group, has_codes, label
 from ui.theme import colour
@@ -203,10 +204,7 @@ def written(path: Path) -> int:
 def csv(frame: pd.DataFrame) -> bytes:
     """The table without its pictures."""
     plain = frame.drop(columns="pictures", errors="ignore").assign(tags=frame["tags"].map(", ".join))
-    for name in ("run", "tags"):
-        risky = plain[name].str.match(r"^[=+\-@]")  # a spreadsheet would run it as a formula
-        plain.loc[risky, name] = "'" + plain.loc[risky, name]
-    return plain.to_csv(index=False).encode()
+    return tables.csv(plain)
 
 
 # --- side by side -----------------------------------------------------------------------------------------------

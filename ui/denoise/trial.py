@@ -14,7 +14,7 @@ from core import denoisers, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
 from core.pictures import as_floats
-from ui import work
+from ui import tables, work
 from ui.components.compare import compare
 from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, encoded, shown
@@ -144,7 +144,7 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
     )
     left, right, _ = st.columns([1, 1, 3])
     left.download_button(
-        "Table", lambda: table(results).to_csv(index=False).encode(), "denoisers.csv", "text/csv",
+        "Table", lambda: tables.csv(table(results)), "denoisers.csv", "text/csv",
         icon=":material/table:", on_click="ignore",
     )  # fmt: skip
     right.download_button(

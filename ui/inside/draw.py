@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.family import noise_like
 from core.pictures import as_bytes, png, sheet
+from ui import tables
 from ui.components.maps import Ellipse, maps
 from ui.html import block, captioned, difference, intensity
 from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, closeup, download, equation, ground
@@ -222,7 +223,7 @@ def save(subject: Subject, eps: Tensor, z: Tensor) -> None:
     with left:
         download(
             "Numbers",
-            lambda: table(subject, eps[0], z[0]).to_csv(index=False),
+            lambda: tables.csv(table(subject, eps[0], z[0])),
             f"{subject.run.id}-cloud.csv",
             "text/csv",
             "table",

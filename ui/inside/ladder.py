@@ -17,7 +17,7 @@ from core.families.vae import VAE
 from core.family import noise_like
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import Run, StoreError
-from ui import runs, shell
+from ui import runs, shell, tables
 from ui.components.maps import maps
 from ui.html import block, strip
 from ui.inside.draw import FADED
@@ -122,7 +122,7 @@ def show(subject: Subject) -> None:
             maps([place.map(f"The codes at β = {chosen:g}", names)], key=f"ladder-map-{run.id}")
     left, right, _ = st.columns([1, 1, 4])
     with left:
-        download("Table", lambda: table(ladder, surveys).to_csv(index=False), "beta.csv", "text/csv", "table")
+        download("Table", lambda: tables.csv(table(ladder, surveys)), "beta.csv", "text/csv", "table")
     with right:
         download("Pictures", lambda: saved(subject, model), f"{run.id}.png", "image/png", "photo_library")
 

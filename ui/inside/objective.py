@@ -12,7 +12,7 @@ import torch
 from core.elbo import Bounds, Parts, parts, tighten
 from core.evaluation import percentile
 from core.pictures import as_bytes
-from ui import work
+from ui import tables, work
 from ui.html import block, captioned, intensity
 from ui.inside.draw import FADED, SHOWN, subscript
 from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation, told_of_measuring
@@ -229,9 +229,9 @@ def gap(bounds: Bounds, found: Parts, unit: str) -> str:
     )
 
 
-def table(subject: Subject, found: Parts) -> str:
+def table(subject: Subject, found: Parts) -> bytes:
     rows = [("reconstruction", float(found.reconstruction[0])), ("negative_elbo", float(found.negative_elbo[0]))]  # fmt: skip
     rows += [(f"kl_{number + 1}", float(value)) for number, value in enumerate(found.kl[0])]
     for bounds in st.session_state.get("bounds", {}).values():
         rows += [(f"bound_k{k}", value) for k, value in zip(bounds.k, bounds.bound.tolist(), strict=True)]
-    return str(pd.DataFrame(rows, columns=["part", "nats"]).to_csv(index=False))
+    return tables.csv(pd.DataFrame(rows, columns=["part", "nats"]))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core.gradients import WAYS, Estimates, estimate
-from ui import work
+from ui import tables, work
 from ui.inside.draw import FADED
 from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation
 
@@ -50,7 +50,7 @@ def show(subject: Subject) -> None:
             f"How far the mean of n draws lies from the gradient, relative to its length: measured on {DRAWS:,} draws for this "
             "picture. Every line falls with 1/√n; the height is the difference."
         )
-        download("Numbers", lambda: table(found).to_csv(index=False), "gradients.csv", "text/csv", "table")
+        download("Numbers", lambda: tables.csv(table(found)), "gradients.csv", "text/csv", "table")
 
 
 def measured(subject: Subject, seed: int) -> Estimates:

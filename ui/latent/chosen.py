@@ -14,7 +14,7 @@ from core import latent
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.sampling import between, decoded
-from ui import runs
+from ui import runs, tables
 from ui.components.maps import CLASS_COLOURS
 from ui.html import block, captioned, strip
 from ui.inside.subject import download
@@ -131,7 +131,7 @@ def shares(place: Ground, some: np.ndarray) -> str:
 def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     left, right, _ = st.columns([1, 1, 4])
     with left:
-        download("Table", lambda: table(place, some).to_csv(index=False), "lasso.csv", "text/csv", "table")
+        download("Table", lambda: tables.csv(table(place, some)), "lasso.csv", "text/csv", "table")
     with right:
         download(
             "Pictures",
@@ -181,7 +181,7 @@ def keep_ends(place: Ground, model: Autoencoder, centre: torch.Tensor, count: in
         )
         download(
             "Direction",
-            lambda: rows.to_csv(index=False),
+            lambda: tables.csv(rows),
             f"{place.run.id}-direction.csv",
             "text/csv",
             "arrow_forward",

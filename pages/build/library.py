@@ -114,6 +114,8 @@ def choose(runs: list[Run], group: Group) -> list[Run]:
     ids = [run.id for run in runs]
     usual = [run.id for run in replace(group, runs=tuple(runs)).proposed]
     asked = [id for id in st.query_params.get_all("run") if id in ids] or usual
+    if st.session_state.pop("just deleted", False):  # a second click must not meet the next run's button
+        asked = []
     frame = library.table(runs, group)
     ticked = st.dataframe(
         frame,
@@ -242,6 +244,7 @@ def rename(store: Store, id: str) -> None:
 def delete(store: Store, id: str) -> None:
     if attempt(lambda: store.delete(id)):
         st.session_state["deleted"] = next((one.key for one in store.deleted() if one.id == id), None)
+        st.session_state["just deleted"] = True
         st.toast(f"{as_written(id)} is deleted. Undo is at the top of this page.", icon=":material/delete:")
 
 

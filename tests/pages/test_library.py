@@ -212,6 +212,7 @@ def test_a_deleted_run_is_brought_back_or_erased(open_page: Open, store: Store) 
     page = click(page, "Delete")
     assert not page.exception and "Variational" not in listed(page) and run.id in said(page)
     assert "Undo is at the top" in page.toast[0].value  # which may be out of sight
+    assert "Delete" not in [button.label for button in page.button], "a second click would meet another run"
     page = click(page, "Undo")
     assert not page.exception and "Variational" in listed(page) and store.deleted() == ()
     assert list(lines(page)) == ["Variational"]  # what came back is what one sees

@@ -99,6 +99,19 @@ def read_text(path: Path, limit: int = 2**20) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def read_json(path: Path, limit: int = 2**20) -> Any:
+    """Raises OSError, ValueError or RecursionError."""
+    return parsed(read_text(path, limit))
+
+
+def parsed(text: str) -> Any:
+    """What JSON says. Raises ValueError, too, where it holds half of a surrogate pair, which no page can show."""
+    found = json.loads(text)
+    if "\\u" in text:
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
 # --- locks ------------------------------------------------------------------------------------------------------
 
 

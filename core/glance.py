@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -15,12 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from core.pictures import tiles
+from core.files import read_json
+from core.pictures import MOST_TILES, tiles
 
 FAMILIES_FOLDER = Path(__file__).parent / "families"
 T = TypeVar("T")
 
 LARGEST = 1024  # pixels a side
+LONGEST = 2**20  # bytes of a run.json
 MOST = 1e30  # no score is larger
 WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
 
@@ -74,11 +75,11 @@ class Glance:
     def tiles(self, path: Path) -> np.ndarray | None:
         try:
             with Image.open(path, formats=["PNG"]) as image:
-                if image.width > 20 * self.shape[2] or image.height > 20 * self.shape[1]:
+                if image.width > MOST_TILES * self.shape[2] or image.height > MOST_TILES * self.shape[1]:
                     return None
                 pixels = np.asarray(image.convert("L" if self.shape[0] == 1 else "RGB"))
             return tiles(pixels, self.shape)
-        except (OSError, ValueError, SyntaxError):
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return None
 
 
@@ -192,10 +193,12 @@ def finished(root: Path) -> list[Glance]:
     found = []
     for path in root.glob("*/run.json"):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path, LONGEST)
             if record["status"] == "completed":
                 found.append((str(record["created"]), glance_at(path.parent, record)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError
+        ):  # fmt: skip
             continue
     return [glance for _, glance in sorted(found, key=lambda pair: pair[0])]
 
@@ -205,7 +208,7 @@ def recorded_device(root: str | Path | None, id: str) -> str | None:
     for path in store_root(root).glob("*/run.json"):
         if path.parent.name == id:
             try:
-                device = json.loads(path.read_text(encoding="utf-8"))["device"]
+                device = read_json(path, LONGEST)["device"]
                 return device if device in ("cpu", "cuda", "mps") else None
             except (OSError, ValueError, KeyError, TypeError, RecursionError):
                 return None

@@ -14,7 +14,6 @@ job that waits costs little.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -34,7 +33,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from core.errors import Explained, one_line
-from core.files import StoreError, held, json_text, read_text, write_bytes, writing
+from core.files import StoreError, held, json_text, read_json, read_text, write_bytes, writing
 from core.glance import store_root
 
 ANALYSIS = "analysis"  # the lane of all that is no training
@@ -42,6 +41,7 @@ STARTING = 15.0  # seconds that a process may take until it holds its lock
 POLL = 0.2  # seconds between two looks at a lane, or for the wish to stop
 NICE = 5  # the pages go first
 KEPT = 50  # ended jobs
+LATEST = 1e11  # seconds: what lies in a store may claim any time
 LAST_WORDS = 2_000  # bytes of the log
 THIS_JOB = "BOTTLENECK_JOB"
 
@@ -67,14 +67,16 @@ class Job:
     @classmethod
     def open(cls, folder: Path) -> Job:
         """Raises OSError, ValueError or TypeError where the folder is no job."""
-        values = json.loads(read_text(folder / "job.json"))
+        values = read_json(folder / "job.json")
         job = cls(folder, **values | {"arguments": tuple(map(str, values["arguments"]))})
         texts = (job.title, job.group, job.lane, job.message, job.run or "")
         times = (job.created, job.started or 0, job.ended or 0)
         if not all(isinstance(text, str) for text in texts) or not all(
-            isinstance(one, int | float) for one in times
+            type(one) in (int, float) and 0 <= one < LATEST for one in times
         ):
             raise ValueError(f"{folder.name} is no job")
+        if any("\0" in word for word in job.arguments):  # which no process can be given
+            raise ValueError(f"{folder.name} has arguments that are none")
         return job
 
     @property
@@ -136,9 +138,9 @@ class Job:
     def progress(self) -> tuple[float, str]:
         """A fraction and what is going on."""
         try:
-            told = json.loads(read_text(self.folder / "progress.json"))
+            told = read_json(self.folder / "progress.json")
             return min(1.0, max(0.0, float(told["fraction"]))), str(told["text"])
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return 0.0, ""
 
 

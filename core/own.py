@@ -7,7 +7,6 @@ own/holiday/
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from collections import Counter
@@ -20,7 +19,7 @@ from core import folders, intake
 from core.archives import Archive, ArchiveError, Entry
 from core.dataset import DataError, Dataset, own_folder
 from core.errors import one_line
-from core.files import json_text, read_text, write_bytes, writing
+from core.files import json_text, read_json, write_bytes, writing
 
 PREFIX = "own:"
 RECORD = "own.json"
@@ -87,7 +86,7 @@ def kept() -> tuple[Own, ...]:
 
 def opened(folder: Path) -> Own | None:
     try:
-        told = json.loads(read_text(folder / RECORD))
+        told = read_json(folder / RECORD)
         problems = tuple(one_line(str(problem), 300) for problem in told["problems"])
         title = one_line(str(told["title"]), MOST_TITLE) or folder.name
         return Own(folder.name, title, int(told["pictures"]), str(told["created"]), problems)

@@ -13,6 +13,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_TILES = 20  # side by side, or one below the other
 FILM_WIDTH = 840  # pixels
 
 
@@ -57,10 +58,10 @@ def png(pixels: np.ndarray) -> bytes:
 def gif(frames: Sequence[np.ndarray], pause: int, rest: int) -> bytes:
     """uint8 pictures (H,W) or (H,W,3) of one size -> an animated GIF that begins anew for ever.
 
-    Enlarged by whole pixels to about `FILM_WIDTH`. Each is shown for `pause` milliseconds, the last one for `rest`; a line
-    below tells how far the film is.
+    Enlarged by whole pixels until the longer side has about `FILM_WIDTH`. Each is shown for `pause` milliseconds, the last one
+    for `rest`; a line below tells how far the film is.
     """
-    factor = max(1, round(FILM_WIDTH / frames[0].shape[1]))
+    factor = max(1, round(FILM_WIDTH / max(frames[0].shape[:2])))
     drawn = []
     for number, pixels in enumerate(frames, 1):
         large = np.repeat(np.repeat(pixels, factor, 0), factor, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import torch
 from core.errors import one_line
 from core.families import family
 from core.family import Config, Family, Shape
+from core.files import parsed
 from core.tensors import MAX_TENSOR_BYTES
 from core.training import Plan
 
@@ -48,15 +48,13 @@ class Record:
     def from_json(cls, text: str) -> Record:
         """Raises ValueError in words where the text is not the record of a run that this version can use."""
         try:
-            values = json.loads(text)
+            values = parsed(text)
+        except UnicodeEncodeError:
+            raise ValueError("run.json holds characters that are no text") from None
         except (ValueError, RecursionError):
             raise ValueError("run.json is not JSON") from None
         if not isinstance(values, dict):
             raise ValueError("run.json holds no object")
-        try:
-            json.dumps(values, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ValueError("run.json holds characters that are no text") from None
         if values.get("format") != FORMAT:
             raise ValueError(f"its format is {values.get('format')!r}, this version reads {FORMAT}")
         values = {

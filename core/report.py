@@ -49,6 +49,7 @@ DAMAGED = 1_000
 DRAWS, PICTURES = 500, 1_000  # of importance sampling
 LONGEST = 4_096  # of a list: as long as the longest code of a VAE
 KEPT_AS = "report"
+LISTS = {"kl_by_number", "classes", "amounts", "gain", *(one.name for one in NOISES)}
 SECTIONS = (
     "reconstruction",
     "codes",
@@ -309,8 +310,8 @@ def sound(section: Mapping[str, Any]) -> Section:
     return {
         name: value
         for name, value in section.items()
-        if finite(value)
-        or (isinstance(value, list) and len(value) <= LONGEST and all(finite(one) for one in value))
+        if (name not in LISTS and finite(value))
+        or (name in LISTS and isinstance(value, list) and len(value) <= LONGEST and all(map(finite, value)))
     }
 
 

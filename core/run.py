@@ -44,11 +44,12 @@ from core.files import (
     check_file,
     held,
     json_text,
+    parsed,
     read_text,
     write_bytes,
     writing,
 )
-from core.pictures import png, sheet, tiles
+from core.pictures import MOST_TILES, png, sheet, tiles
 from core.record import Record
 from core.tensors import read_tensors, write_tensors
 from core.training import Diverged, EpochEnded, Event, Finished, Previews, Stepped, Training
@@ -58,6 +59,7 @@ T = TypeVar("T")
 CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
 LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
 STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
+MOST_STEPS = 10**12  # what lies in a store may claim more
 MAX_METRICS_BYTES = 2**26
 
 
@@ -359,6 +361,11 @@ class Run:
             pixels = intake.read(path.read_bytes(), path.name).pixels
             if pixels.shape[2] != self.record.shape[0]:
                 raise ValueError("it has other colours than its run")
+            if any(
+                side > MOST_TILES * own
+                for side, own in zip(pixels.shape, self.record.shape[1:], strict=False)
+            ):
+                raise ValueError("it is larger than previews are")
             return tiles(pixels, self.record.shape), pixels.shape[1] // self.record.shape[2]
         except (OSError, ValueError) as error:
             reason = one_line(str(error), 300)
@@ -482,7 +489,7 @@ def records(path: Path, sound: Callable[[Any], bool]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            if sound(record := json.loads(line)):
+            if sound(record := parsed(line)):
                 found.append(record)
     return found
 
@@ -490,19 +497,25 @@ def records(path: Path, sound: Callable[[Any], bool]) -> list[dict[str, Any]]:
 def epoch_record(record: Any) -> bool:
     """Whether it is a line of metrics.jsonl."""
     numbers = [record["seconds"], record["images_per_second"]]
-    return type(record["epoch"]) is int and plain(
-        *numbers, *record["train"].values(), *record["validation"].values()
-    )
+    counted = all(whole(record[name]) for name in ("epoch", "step"))
+    measured = *numbers, *record["train"].values(), *record["validation"].values()
+    return counted and record["seconds"] is not None and plain(*measured)
 
 
 def step_record(record: Any) -> bool:
     """Whether it is a line of steps.jsonl."""
-    counts = [record["step"], record["epoch"]]
     measured = [record["progress"], record["seconds"]]
-    whole = all(type(count) is int for count in counts)
-    return whole and None not in measured and plain(*measured, *record["numbers"].values())
+    counted = all(whole(record[name]) for name in ("epoch", "step"))
+    return counted and None not in measured and plain(*measured, *record["numbers"].values())
 
 
 def plain(*numbers: Any) -> bool:
     """JSON has no infinite numbers: None stands for them."""
-    return all(type(number) in (int, float, type(None)) for number in numbers)
+    return all(
+        type(number) in (float, type(None)) or (type(number) is int and abs(number) < MOST_STEPS)
+        for number in numbers
+    )
+
+
+def whole(number: Any) -> bool:
+    return type(number) is int and 0 <= number < MOST_STEPS

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import streamlit as st
 
 from core.files import StoreError
 from core.jobs import Job, Jobs
 from core.store import Run
 from ui.html import block, strip
+from ui.jobs import stop
 from ui.theme import colour
-from ui.watch import EVERY, ICONS, Watched, find, stop, stop_button
+from ui.watch import EVERY, ICONS, Watched, find, stop_button
 from ui.words import as_written
 
 SHOWN = 10  # pictures of each
@@ -122,7 +125,7 @@ def row(one: Watched) -> None:
     assert one.job is not None
     words, pictures = st.columns([1, 2], vertical_alignment="center", gap="medium")
     with words:
-        hue = colour(family_of(one.job)) if "--family" in one.job.arguments else "transparent"
+        hue = colour(found) if (found := family_of(one.job)) else "transparent"
         st.html(block(f'<div class="head" style="border-color: {hue}"></div>'))
         st.markdown(f"{ICONS.get(one.state, '')} **{as_written(one.job.title)}**")
         if one.active:
@@ -135,7 +138,8 @@ def row(one: Watched) -> None:
 
 
 def family_of(job: Job) -> str:
-    return job.arguments[job.arguments.index("--family") + 1]
+    """Its key; empty where the arguments name none."""
+    return next((word for flag, word in itertools.pairwise(job.arguments) if flag == "--family"), "")
 
 
 def strips(run: Run, epoch: int) -> None:

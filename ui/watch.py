@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
+from core.comparison import score
 from core.families import family
 from core.files import StoreError
 from core.jobs import Job, Jobs
@@ -172,7 +173,7 @@ def actions(one: Watched) -> None:
     elif one.run and one.run.status in ("stopped", "interrupted", "created"):
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
-    elif one.job and one.run is None:
+    elif one.job and one.run is None and is_training(one.job):
         if st.button("Start again", icon=":material/replay:", type="primary"):
             go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
@@ -190,6 +191,18 @@ def stop_button(job: Job, key: str) -> None:
     asked = job.asked_to_stop
     label = "Stopping…" if asked else "Stop"
     st.button(label, key=key, icon=":material/stop:", disabled=asked, on_click=stop, args=[job])
+
+
+FLAGS = {
+    "--family", "--set", "--dataset", "--epochs", "--seconds", "--batch-size", "--seed", "--threads", "--device", "--name",
+    "--from", "--resume",
+}  # fmt: skip
+
+
+def is_training(job: Job) -> bool:
+    """Whether it does no more than what this page starts: its folder may say anything."""
+    verb, *words = job.arguments or ("",)
+    return verb == "train" and all(word in FLAGS for word in words if word.startswith("-"))
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
@@ -230,12 +243,15 @@ def explain(one: Watched) -> None:
 
 
 def scores(run: Run) -> None:
-    test = run.record.metrics["test"]
-    cells = st.columns(4)
-    cells[0].metric("PSNR", f"{test['psnr']:.1f} dB")
-    cells[1].metric("SSIM", f"{test['ssim']:.3f}")
-    cells[2].metric("SSE per picture", f"{test['sse']:.2f}")
-    cells[3].metric("Test pictures", f"{test['n']:,}")
+    shown = (
+        ("psnr", "PSNR", "{:.1f} dB"),
+        ("ssim", "SSIM", "{:.3f}"),
+        ("sse", "SSE per picture", "{:.2f}"),
+        ("n", "Test pictures", "{:,.0f}"),
+    )
+    for cell, (name, title, form) in zip(st.columns(4), shown, strict=True):
+        value = score(run.record, name)
+        cell.metric(title, "–" if value is None else form.format(value))
 
 
 # --- its terms --------------------------------------------------------------------------------------------------

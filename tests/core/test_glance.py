@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +55,11 @@ def test_finished_runs_oldest_first_and_nothing_else(tmp_path: Path) -> None:
     a_run(tmp_path / "list", metrics=[])
     a_run(tmp_path / "huge", shape=[1, 10**9, 8])
     a_run(tmp_path / "unnamed", dataset={"name": [], "title": {}})
+    a_run(tmp_path / "endless", shape=[1, math.inf, 8])
+    a_run(tmp_path / "half", dataset={"name": "digits", "title": "\ud800"})
+    (tmp_path / "pipe").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe" / "run.json")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_bytes(b"\xff\xfe")
     assert [run.id for run in glance.finished(tmp_path)] == ["a", "b"]
@@ -81,6 +90,11 @@ def test_stored_pictures_are_cut_into_tiles_and_broken_ones_left_out(tmp_path: P
     assert examples is not None and np.array_equal(examples, tiles[:10])
     assert samples is not None and np.array_equal(samples, tiles[10:])
     (run.folder / "cache" / "examples.png").write_bytes(png(np.zeros((4000, 4000), np.uint8)))
+    assert run.examples() is None
+    plain = png(np.zeros((8, 8), np.uint8))
+    head = b"IHDR" + struct.pack(">II", 20_000, 20_000) + plain[24:29]
+    bomb = plain[:12] + head + struct.pack(">I", zlib.crc32(head)) + plain[33:]
+    (run.folder / "cache" / "examples.png").write_bytes(bomb)
     assert run.examples() is None
 
 

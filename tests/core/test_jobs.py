@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -211,6 +212,10 @@ SOUND = {"arguments": ["train"], "title": "x"}
         json.dumps(SOUND | {"created": "now"}),
         json.dumps(SOUND | {"run": {"id": 1}}),
         json.dumps(SOUND | {"surprise": 1}),
+        json.dumps(SOUND | {"created": 10**400}),
+        json.dumps(SOUND | {"started": math.nan}),
+        json.dumps(SOUND | {"title": "\ud800"}),
+        json.dumps(SOUND | {"arguments": ["train", "\0"]}),
         "[" * 100_000,
     ],
 )
@@ -236,7 +241,18 @@ def test_no_text_from_outside_becomes_a_path(jobs: Jobs, id: str) -> None:
         jobs.job(id)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"fraction": "much", "text": 1}', '{"fraction": 1e999}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        '{"fraction": "much", "text": 1}',
+        '{"fraction": 1e999}',
+        f'{{"fraction": {10**400}, "text": ""}}',
+        "[" * 100_000,
+    ],
+)
 def test_nonsense_progress_is_none(jobs: Jobs, text: str) -> None:
     job = jobs.create(["fetch"], "x")
     (job.folder / "progress.json").write_text(text)

@@ -358,7 +358,8 @@ HOSTILE: Mapping[str, Any] = {
     "reconstruction": {"mse": "<b>0</b>", "sse": True, "n": 10**400, "psnr": 20.5, "ssim": {"deep": 1}},
     "codes": [1, 2, 3],
     "contraction": None,
-    "vae": {"kl_by_number": [0.1, "x"], "active": 3, "long": [0.0] * 4_097, "fits": [0.5] * 4_096},
+    "vae": {"kl_by_number": [0.1, "x"], "active": 3, "kl": [0.5]},
+    "denoising": {"n": [1], "amounts": [0.0] * 4_097, "gain": [0.5] * 4_096, "gaussian": 1.0},
     "sparse": {"l0": []},
     "gaussian": {"classes": [[1.0]]},
     "javascript": {"alert": 1},
@@ -372,8 +373,8 @@ def test_what_is_no_number_is_left_out(run: Run) -> None:
     (run.folder / "run.json").write_text(written)
     assert report.kept(Run.open(run.folder)) == {
         "reconstruction": {"dB": 20.5},
-        "vae": {"active": 3, "fits": [0.5] * 4_096},
-        "sparse": {"l0": []},
+        "vae": {"active": 3},
+        "denoising": {"gain": [0.5] * 4_096},
     }
 
 

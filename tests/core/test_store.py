@@ -672,7 +672,17 @@ def test_a_loaded_model_does_not_depend_on_its_file_any_more(run: Run) -> None:
 
 def test_of_broken_metrics_the_sound_lines_are_kept(run: Run) -> None:
     good = run.metrics_file.read_text()
+    sound = json.loads(good.splitlines()[0])
+    odd = (
+        {"seconds": None},
+        {"step": -1},
+        {"epoch": 10**320},
+        {"train": {"mse": 10**320}},
+        {"train": {"\ud800": 1}},
+    )
     bad = [
+        *(json.dumps(sound | one) for one in odd),
+        json.dumps({name: value for name, value in sound.items() if name != "step"}),
         "",
         "[]",
         "nonsense",

@@ -366,6 +366,25 @@ def test_what_ended_before_there_was_a_run_can_be_started_again(open_page: Open,
     assert page.query_params["watch"] == again.id
 
 
+def test_a_folder_cannot_have_anything_else_started(open_page: Open, store: Store) -> None:
+    for arguments in (
+        ["export", "run", "--out", "file"],
+        ["train", "--store", "elsewhere"],
+        ["train", "--stor=elsewhere"],
+    ):
+        job = end(Jobs(store.root).create(arguments, "VAE on digits"), "failed")
+        page = open_page(PAGE, store, watch=job.id)
+        assert not page.exception and "Start again" not in buttons(page)
+
+
+def test_scores_that_a_record_lacks_are_not_shown(open_page: Open, six: Store, tmp_path: Path) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    run.update(metrics={"test": {"ssim": 0.5, "n": 10**320, "sse": [1]}})
+    page = open_page(PAGE, store, watch=run.id)
+    assert not page.exception and [one.value for one in page.metric] == ["–", "0.500", "–", "–"]
+
+
 def test_a_failed_job_says_why(open_page: Open, store: Store) -> None:
     job = end(
         Jobs(store.root).create(["train"], "Nonsense"),

@@ -213,7 +213,7 @@ def likelihood(
 
 
 def sparsity(model: Sparse, split: Split, coded: Codes) -> Section:
-    speaks = coded.codes > (0.5 if model.config.sparsity == "kl" else 0.0)
+    speaks = model.speaks(coded.codes)
     squared_error = coded.errors.double().sum().item() * math.prod(model.shape)
     return {
         "n": len(split),

@@ -114,6 +114,10 @@ class Sparse(Autoencoder):
         z = self.mixture.draw(n, rng)
         return z if self.config.sparsity == "kl" else self.sparsify(z, self.config.k)
 
+    def speaks(self, z: Tensor) -> Tensor:
+        """Which units of codes (N,Z) are on: bool (N,Z). A logistic unit is never quite silent: above a half."""
+        return z > (0.5 if self.config.sparsity == "kl" else 0.0)
+
     def code_numbers(self) -> int:
         return math.ceil(self.active.item())
 

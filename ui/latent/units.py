@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
+from core.families.sparse import Sparse
 from core.family import Autoencoder
 from core.pictures import as_bytes
 from core.sampling import decoded
@@ -28,14 +29,15 @@ ALWAYS = 0.99
 def show(place: Ground, model: Autoencoder) -> None:
     codes = place.codes.codes
     weight, title = importance(place)
-    speaks = (codes != 0).float().mean(0)
-    sparse = bool((speaks < 1).any())
+    sparse = isinstance(model, Sparse)
+    on = model.speaks(codes) if isinstance(model, Sparse) else torch.ones_like(codes, dtype=torch.bool)
+    speaks = on.float().mean(0)
     order = weight.argsort(descending=True).tolist()
     st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)
     if sparse:
         dead, always = int((speaks == 0).sum()), int((speaks >= ALWAYS).sum())
         st.caption(
-            f"{len(speaks)} units, {float((codes != 0).float().sum(1).mean()):.1f} of them on in a "
+            f"{len(speaks)} units, {float(on.sum(1).float().mean()):.1f} of them on in a "
             f"picture. {dead} are dead: no test picture switches them on. {always} are always on."
         )
     left, right = st.columns([1, 2], gap="large", vertical_alignment="bottom")

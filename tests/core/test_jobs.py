@@ -146,7 +146,7 @@ def test_a_stop_before_anything_has_begun_leaves_nothing(jobs: Jobs) -> None:
 
 
 def test_a_lane_is_taken_in_the_order_of_the_tickets(tmp_path: Path) -> None:
-    processes = [worker(tmp_path, "train-cpu", word, 0.5) for word in ("first", "second", "third")]
+    processes = [worker(tmp_path, "train-cpu", word, 2.0) for word in ("first", "second", "third")]
     told = [process.communicate(timeout=PATIENCE)[0].splitlines() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert told[1][0] == "behind first" and told[2][0] == "behind second"

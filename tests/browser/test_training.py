@@ -150,9 +150,8 @@ def test_the_slider_goes_through_the_epochs_without_the_server(
     page.get_by_role("button", name="Train Vanilla").click()
     expect(page.get_by_role("button", name="Train further")).to_be_visible(timeout=PATIENCE)
     expect(page.locator(".timelapse output", has_text="epoch 6")).to_be_visible(timeout=PATIENCE)
-    expect(page.locator(".timelapse")).to_have_count(
-        1
-    )  # for a moment the one of the training page is there, too
+    # for a moment the one of the training under way is there, too
+    expect(page.locator(".timelapse")).to_have_count(1)
     rebuilt = page.get_by_alt_text("the same pictures rebuilt")
     expect(rebuilt).to_have_count(1, timeout=PATIENCE)  # the last of those that were shown meanwhile has gone
     last = rebuilt.get_attribute("src")

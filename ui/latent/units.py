@@ -30,7 +30,7 @@ def show(place: Ground, model: Autoencoder) -> None:
     codes = place.codes.codes
     weight, title = importance(place)
     sparse = isinstance(model, Sparse)
-    on = model.speaks(codes) if isinstance(model, Sparse) else torch.ones_like(codes, dtype=torch.bool)
+    on = model.speaks(codes) if sparse else torch.ones_like(codes, dtype=torch.bool)
     speaks = on.float().mean(0)
     order = weight.argsort(descending=True).tolist()
     st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)

@@ -150,13 +150,13 @@ class Comparison:
 
 
 def compare(records: Iterable[Record]) -> list[Comparison]:
-    """The comparable runs by budget, those with most entrants first, then with most runs.
+    """Runs by budget, those with most entrants first, then with most runs.
 
     Left out is what did not complete, has no scores, began with the weights of another run, or takes too much memory. Of
     two runs with the same seed and settings the later one counts.
     """
     found: dict[Budget, dict[tuple[str, Config, int], dict[int, Record]]] = {}
-    for record in sorted(filter(comparable, records), key=lambda record: record.created):
+    for record in sorted(filter(can_compete, records), key=lambda record: record.created):
         plan = record.training_plan()
         made = (record.family, record.settings(), plan.batch_size)
         try:
@@ -170,7 +170,7 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
     )
 
 
-def comparable(record: Record) -> bool:
+def can_compete(record: Record) -> bool:
     scored = any(score(record, measure.key) is not None for measure in MEASURES)
     return scored and record.status == "completed" and not record.origin
 

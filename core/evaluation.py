@@ -82,7 +82,7 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     )
 
 
-def similarities(a: Tensor, b: Tensor) -> Tensor:
+def ssim_of_each(a: Tensor, b: Tensor) -> Tensor:
     """`ssim` of every pair of two batches (B,C,H,W) at once, float64: (B,).
 
     A mean over windows is a product with a matrix of bands on either side.

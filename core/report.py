@@ -38,7 +38,7 @@ from core.families.vae import VAE
 from core.family import Autoencoder, Family
 from core.latent import Teller
 from core.pictures import as_floats
-from core.robustness import Probe, noise
+from core.robustness import Probe, randomness
 from core.run import Run
 
 TRAINING_CODES = 10_000  # behind probe and k-NN
@@ -260,7 +260,7 @@ def gained(
     device, errors = model.device, []
     for some in names.split(evaluation.BATCH):
         x = as_floats(split.images[some.numpy()])
-        damaged = corrupt(x, kind, amount, [noise(kind, seed, name) for name in some.tolist()])
+        damaged = corrupt(x, kind, amount, [randomness(kind, seed, name) for name in some.tolist()])
         back = model.reconstruct(damaged.to(device)).cpu()
         errors.append([(one - x).square().flatten(1).mean(1) for one in (damaged, back)])
     before, after = (torch.cat(each) for each in zip(*errors, strict=True))

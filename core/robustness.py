@@ -26,7 +26,7 @@ from torch import Tensor
 
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
 from core.dataset import Dataset, Split
-from core.evaluation import PCA, similarities
+from core.evaluation import PCA, ssim_of_each
 from core.family import Autoencoder
 from core.files import writing
 from core.pictures import as_floats
@@ -318,7 +318,7 @@ def ordeal(
             for level in LEVELS:
                 told = f"{BY_NAME[name].title}, level {level}, noise {seed + 1} of {protocol.seeds}"
                 yield Progress(done / total, told)
-                rngs = [noise(name, seed, picture) for picture in names]
+                rngs = [randomness(name, seed, picture) for picture in names]
                 damaged = corrupt(x, name, severity(name, level, scale), rngs)
                 for sink in sinks:
                     sink.add(damaged, kind, level)
@@ -326,8 +326,8 @@ def ordeal(
     yield {sink.method.key: sink.measured() for sink in sinks}
 
 
-def noise(name: str, seed: int, picture: int) -> torch.Generator:
-    """The randomness of one picture, by its place in the test set."""
+def randomness(name: str, seed: int, picture: int) -> torch.Generator:
+    """Of one picture, by its place in the test set: whatever else is measured, it is damaged alike."""
     digest = hashlib.blake2b(f"{name}/{seed}/{picture}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest))
 
@@ -375,7 +375,7 @@ class Sink:
             back, codes = self.method.rebuild(damaged[some])
             self.sums["mse"][kind, level, some] += (back.double() - x).square().flatten(1).mean(1)
             if "ssim" in self.sums:
-                self.sums["ssim"][kind, level, some] += similarities(back, x)
+                self.sums["ssim"][kind, level, some] += ssim_of_each(back, x)
             if codes is not None and self.clean is not None:
                 moved = torch.linalg.vector_norm(codes - self.clean[some], dim=1) / self.spread
                 self.sums["drift"][kind, level, some] += moved

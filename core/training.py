@@ -214,7 +214,7 @@ class Training:
         """A copy of what the model has learnt."""
         return {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def lost(self) -> str | None:
+    def diverged(self) -> str | None:
         """The player whose weights are no longer finite."""
         for player in self.players:
             if not all(weights.isfinite().all() for weights in player.module.parameters()):
@@ -269,7 +269,7 @@ def train(
     """
     pixels = Pixels(data.train.images, training.device)
     ending = yield from epochs(training, data, pixels, should_stop)
-    finish(training, pixels, STOP_CODES if should_stop() else FIT_CODES)
+    fit_sampler(training, pixels, STOP_CODES if should_stop() else FIT_CODES)
     yield ending
 
 
@@ -318,9 +318,9 @@ def epochs(
                 last_read = clock.seconds()
                 plain = {name: value.item() for name, value in numbers.items()}
                 yield Stepped(training.step, training.epoch + 1, training.progress, plain, last_read)
-        if lost := training.lost():
+        if diverged := training.diverged():
             model.load_state_dict(good)
-            return Diverged(training.step, lost)
+            return Diverged(training.step, diverged)
         images = (training.step - started[1]) * batch_size / max(1e-9, clock.seconds() - started[0])
         means, validation = training.means(), validate(model, data.validation, plan.seed, should_stop)
         if should_stop():  # the epoch stays open: on resume it is validated as a whole
@@ -372,7 +372,7 @@ def validate(
 
 
 @torch.no_grad()
-def finish(training: Training, pixels: Pixels, count: int) -> None:
+def fit_sampler(training: Training, pixels: Pixels, count: int) -> None:
     """Let an autoencoder learn from the codes of `count` training pictures what its sampler needs."""
     model = training.model
     if not isinstance(model, Autoencoder):
@@ -387,7 +387,7 @@ def finish(training: Training, pixels: Pixels, count: int) -> None:
 
 @torch.no_grad()
 def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
-    finish(training, pixels, PREVIEW_CODES)
+    fit_sampler(training, pixels, PREVIEW_CODES)
     x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
     rng = torch.Generator(training.device).manual_seed(training.plan.seed)
     rebuilt, others = training.model.preview(x, rng)

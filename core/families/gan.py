@@ -105,7 +105,7 @@ class GAN(Autoencoder):
         }
         return player_loss[turn.player](x, z, turn)
 
-    def judge(self, turn: Turn) -> Callable[[Tensor], Tensor]:
+    def augmented_critic(self, turn: Turn) -> Callable[[Tensor], Tensor]:
         """The critic as both players meet it: (B,C,H,W) -> (B,)."""
         if not self.config.augment:
             return self.critic
@@ -114,7 +114,7 @@ class GAN(Autoencoder):
     def critic_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
         with torch.no_grad():
             fake = self.generator(z).sigmoid()
-        critic = self.judge(turn)
+        critic = self.augmented_critic(turn)
         real_score, fake_score = critic(x), critic(fake)
         watch = {"real_score": real_score.mean(), "fake_score": fake_score.mean()}
         if self.config.game == "wgan-gp":
@@ -127,7 +127,7 @@ class GAN(Autoencoder):
 
     def generator_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:
         fake = self.generator(z).sigmoid()
-        score = self.judge(turn)(fake)
+        score = self.augmented_critic(turn)(fake)
         wasserstein = self.config.game == "wgan-gp"
         loss = -score.mean() if wasserstein else objectives.nonsaturating_generator(score)
         if torch.is_grad_enabled():

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from core.crops import cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
-from core.unet import BRANCH, Block, halved, several
+from core.unet import BRANCH, Block, half_precision, several
 
 STRIDE = 8  # pixels a side for which the code has one place
 MOST = 3 * STRIDE**2  # numbers of a place: as many as its pixels have
@@ -130,7 +130,7 @@ class PhotoAutoencoder(Restorer):
         which = torch.randint(len(rates), (len(x),), generator=turn.rng, device=turn.rng.device).to(x.device)
         kept = torch.arange(self.config.rates[-1], device=x.device) < rates[which, None]  # (B,C)
         gain = self.gains[which].exp()[..., None, None]
-        with halved(x.device, self.config.half):
+        with half_precision(x.device, self.config.half):
             y = self.codes(clean) * gain * kept[..., None, None]
             rebuilt = self.pictures(rounded(y) / gain)
         error = (rebuilt - clean).square().mean((1, 2, 3))

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from core.camera import enlarged, photographed
 from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
-from core.unet import FOLD, UNet, halved, multiplies_halves
+from core.unet import FOLD, UNet, half_precision, multiplies_halves
 
 STRONGEST = 55 / 255
 SHARPEN = 8.0  # what is fine is small
@@ -86,7 +86,7 @@ class PhotoDenoiser(Restorer):
         """
         if not multiplies_halves(x.device):
             return self.clean(x, sigma)
-        with halved(x.device):
+        with half_precision(x.device):
             looks = (
                 self.clean(x, sigma),
                 torch.rot90(self.clean(torch.rot90(x, 1, (2, 3)), sigma), -1, (2, 3)),
@@ -118,7 +118,7 @@ class PhotoDenoiser(Restorer):
             crops = enlarged(crops, turn.rng)
         clean = some_gray(crops, turn.rng)
         noisy, sigma = self.disturbed(clean, turn.rng)
-        with halved(x.device, self.config.half):
+        with half_precision(x.device, self.config.half):
             guess = self.estimate(noisy).float()
             told = torch.where(
                 sigma.new_empty(len(x)).uniform_(generator=turn.rng) < 0.5, guess.detach(), sigma

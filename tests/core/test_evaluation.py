@@ -51,12 +51,12 @@ def test_the_window_of_ssim_fits_the_picture(shape: tuple[int, int, int], window
 def test_of_a_batch_the_similarities_are_those_of_its_pictures(shape: tuple[int, int, int]) -> None:
     x, y = noisy((5, *shape)), noisy((5, *shape), seed=1)
     y[0] = x[0]
-    found = evaluation.similarities(torch.tensor(x), torch.tensor(y))
+    found = evaluation.ssim_of_each(torch.tensor(x), torch.tensor(y))
     assert found.tolist() == pytest.approx(
         [evaluation.ssim(a, b) for a, b in zip(x, y, strict=True)], abs=1e-10
     )
     with pytest.raises(ValueError, match="at least 3x3"):
-        evaluation.similarities(torch.zeros(1, 1, 2, 9), torch.zeros(1, 1, 2, 9))
+        evaluation.ssim_of_each(torch.zeros(1, 1, 2, 9), torch.zeros(1, 1, 2, 9))
 
 
 def test_ssim_refuses_what_holds_no_window() -> None:

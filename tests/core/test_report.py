@@ -22,7 +22,7 @@ from core.families import GAN, VAE, Contractive, Denoising, Sparse, Vanilla
 from core.family import Autoencoder
 from core.files import StoreError
 from core.pictures import as_floats
-from core.robustness import noise
+from core.robustness import randomness
 from core.run import Run
 from core.store import Store
 from core.training import Plan
@@ -305,7 +305,7 @@ def test_every_noise_is_tried_at_its_published_levels() -> None:
     assert {name for name in found if name in BY_NAME} == {one.name for one in NOISES}
     assert all(len(found[one.name]) == 5 for one in NOISES)
     x = as_floats(DATA.test.images)
-    damaged = corrupt(x, "masking", 0.4, [noise("masking", 0, name) for name in range(40)])
+    damaged = corrupt(x, "masking", 0.4, [randomness("masking", 0, name) for name in range(40)])
     with torch.no_grad():
         errors = [(one - x).square().flatten(1).mean(1) for one in (damaged, model.reconstruct(damaged))]
     assert found["masking"][2] == pytest.approx(measures.gain(*errors), abs=1e-5)

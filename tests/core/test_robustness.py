@@ -17,7 +17,7 @@ from core.data import sample_photos
 from core.dataset import Dataset, Split, fixed_rng
 from core.families import Denoising, Vanilla
 from core.pictures import as_floats
-from core.robustness import Measured, Method, Probe, Progress, Protocol, Sink, measure, noise
+from core.robustness import Measured, Method, Probe, Progress, Protocol, Sink, measure, randomness
 from core.store import Run, Store
 from core.tensors import write_tensors
 from core.training import Plan
@@ -75,7 +75,7 @@ def test_every_number_is_its_definition(data: Dataset) -> None:
                 amount = severity(name, level, scale_for(name, SHAPE))
                 backs, codes = [], []
                 for seed in range(FEW.seeds):
-                    rngs = [noise(name, seed, int(index)) for index in chosen]
+                    rngs = [randomness(name, seed, int(index)) for index in chosen]
                     codes.append(model.encode(corrupt(x, name, amount, rngs)))
                     backs.append(model.decode(codes[-1]))
                 mse = torch.stack([(back - x).square().flatten(1).mean(1) for back in backs]).mean(0)
@@ -146,11 +146,11 @@ def test_one_picture_alone_has_no_drift(data: Dataset) -> None:
 
 def test_noise_of_a_picture_depends_on_its_place_the_seed_and_the_damage_alone() -> None:
     draws = {
-        key: torch.rand(1, generator=noise(*key)).item()
+        key: torch.rand(1, generator=randomness(*key)).item()
         for key in (("gaussian", 0, 5), ("gaussian", 1, 5), ("gaussian", 0, 6), ("shot", 0, 5))
     }
     assert len(set(draws.values())) == 4
-    assert torch.rand(1, generator=noise("gaussian", 0, 5)).item() == draws["gaussian", 0, 5]
+    assert torch.rand(1, generator=randomness("gaussian", 0, 5)).item() == draws["gaussian", 0, 5]
 
 
 def test_slow_methods_see_the_first_of_the_same_pictures(

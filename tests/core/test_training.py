@@ -31,7 +31,7 @@ from core.training import (
     Stepped,
     Training,
     device_named,
-    finish,
+    fit_sampler,
     showcase,
     train,
 )
@@ -368,7 +368,7 @@ def test_an_absurd_learning_rate_diverges_and_leaves_usable_weights() -> None:
 def test_codes_that_are_no_numbers_leave_the_sampler_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     training = tiny()
     monkeypatch.setattr(training.model, "encode", lambda x: torch.full((len(x), 6), torch.inf))
-    finish(training, Pixels(DATA.train.images, training.device), 96)
+    fit_sampler(training, Pixels(DATA.train.images, training.device), 96)
     assert not training.model.mixture.fitted
 
 
@@ -377,7 +377,7 @@ def test_the_sampler_is_fitted_on_one_thread(monkeypatch: pytest.MonkeyPatch) ->
     training = tiny()
     monkeypatch.setattr(training.model, "fit", lambda *_: seen.extend(blas_threads()))
     with threadpool_limits(2):
-        finish(training, Pixels(DATA.train.images, training.device), 96)
+        fit_sampler(training, Pixels(DATA.train.images, training.device), 96)
         assert max(blas_threads()) == 2
     assert seen and max(seen) == 1
 

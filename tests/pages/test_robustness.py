@@ -17,7 +17,7 @@ from core.findings import METRICS, Entry, area, finding, relative_error, sentenc
 from core.jobs import Jobs
 from core.lab import Lab
 from core.pictures import as_bytes, as_floats, png
-from core.robustness import Protocol, noise
+from core.robustness import Protocol, randomness
 from core.store import Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
@@ -65,7 +65,7 @@ def test_the_picture_on_the_page_is_damaged_and_decoded_as_core_does(
     page = open_page(PAGE, tested, level=str(level))
     x = as_floats(examples.pictures((1, 8, 8))[[2]])
     damaged = (
-        corrupt(x, "gaussian", severity("gaussian", level, "CIFAR-10-C"), [noise("gaussian", 0, 0)])
+        corrupt(x, "gaussian", severity("gaussian", level, "CIFAR-10-C"), [randomness("gaussian", 0, 0)])
         if level
         else x
     )

@@ -13,7 +13,7 @@ from core import examples
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
 from core.findings import Entry, amidst
 from core.pictures import as_bytes, as_floats
-from core.robustness import median, noise
+from core.robustness import median, randomness
 from core.store import StoreError
 from ui import runs
 from ui.html import block, strip
@@ -74,7 +74,9 @@ def rows(
     """Three rows: clean (n,C,H,W), damaged, and what comes back. Noise is that of these places in the test set."""
     shape = clean.shape[1:]
     amount = severity(corruption, level, scale_for(corruption, (shape[0], shape[1], shape[2])))
-    damaged = corrupt(as_floats(clean), corruption, amount, [noise(corruption, 0, name) for name in names])
+    damaged = corrupt(
+        as_floats(clean), corruption, amount, [randomness(corruption, 0, name) for name in names]
+    )
     tiles = {"clean": clean, "damaged": as_bytes(damaged), "what comes back": as_bytes(rebuild(damaged))}
     strips = [
         strip(pixels, [f"{title} {number}, {kind}" for number in range(1, len(pixels) + 1)], SHOWN)

@@ -13,7 +13,7 @@ from core.corruption import BY_NAME, LEVELS, Amount, corrupt, in_words, scale_fo
 from core.evaluation import psnr
 from core.family import Autoencoder
 from core.pictures import as_bytes, as_floats, png, sheet
-from core.robustness import median, noise
+from core.robustness import median, randomness
 from core.store import Run
 from ui.html import block, captioned
 from ui.inputs import Input
@@ -67,7 +67,7 @@ def draw_again() -> None:
 
 
 def spoiled(x: Tensor, name: str, amount: Amount | None, seed: int) -> Tensor:
-    return x if amount is None else corrupt(x, name, amount, [noise(name, seed, 0)])
+    return x if amount is None else corrupt(x, name, amount, [randomness(name, seed, 0)])
 
 
 @torch.inference_mode()

@@ -23,10 +23,6 @@ def main() -> None:
     groups = runs.offered()
     if not groups:
         return
-    cells = st.columns(2, gap="medium")
-    with cells[0]:
-        group = runs.pick_group(groups)
-    run = pick(group, cells[1])
     chapter = st.segmented_control(
         "Chapter",
         CHAPTERS,
@@ -37,9 +33,13 @@ def main() -> None:
         label_visibility="collapsed",
         width="stretch",
     )
+    cells = st.columns(2, gap="medium")
+    with cells[0]:
+        group = runs.pick_group(groups)
     if chapter == CHAPTERS[1]:
         glance.show(group.proposed)
         return
+    run = pick(group, cells[1])
     if chapter == CHAPTERS[3]:
         history.show(run)
         return
@@ -77,17 +77,18 @@ def into_the_address(key: str) -> None:
 @st.fragment
 def the_map(run: Run, group: runs.Group, place: Ground) -> None:
     model = runs.model(run)
-    cells = st.columns([2, 2, 2], gap="medium", vertical_alignment="bottom")
+    cells = st.columns(3 if len(place.maps) > 1 else 2, gap="medium", vertical_alignment="bottom")
     with cells[0]:
         kind = walk.pick_kind(place)
-    with cells[1]:
+    with cells[-2]:
         other = walk.pick_beside(run, group)
     beside = ground(other) if other else None
     if beside is not None and len(beside.codes.codes) != len(place.codes.codes):
         st.caption("The other variant coded other pictures, so the two cannot be linked.")
         beside = None
-    with cells[2]:
+    with cells[-1]:
         colour = walk.pick_colour(place, beside)
+    above = st.container()
     with st.expander("Where am I? Put your own pictures on the map", icon=":material/my_location:"):
         mine = (
             inputs.pick(run.record.shape, run.record.dataset["name"], arrived=lambda: None)
@@ -95,16 +96,16 @@ def the_map(run: Run, group: runs.Group, place: Ground) -> None:
             else []
         )
     codes = here.codes_of(mine, model) if mine else None
-    answer = walk.show(place, beside, kind, colour, codes)
-    st.caption(
-        "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for "
-        "neighbours. Where no picture is, the decoder shows what it makes of the place."
-    )
-    offer_map(run, place)
+    with above:
+        on_the_map, near = st.columns([5, 2], gap="medium")
+        with on_the_map:
+            answer = walk.show(place, beside, kind, colour, codes)
+        with near:
+            chosen.neighbours(place, model, answer.picked)
+        walk.tell(place, beside, kind)
+        offer_map(run, place)
     if mine and codes is not None:
         here.show(place, model, mine, codes)
-    if answer.picked is not None and answer.picked < len(place.codes.codes):
-        chosen.neighbours(place, model, answer.picked)
     if answer.lasso is not None:
         on, corners = answer.lasso
         drawn_on = beside if on == 1 and beside is not None else place

@@ -45,7 +45,12 @@ def test_under_the_pointer_is_a_picture_and_a_click_names_its_neighbours(app: Se
     told = card.text_content() or ""
     number = told.split("picture ")[1].split(" ")[0]
     expect(page.get_by_alt_text(f"picture {number}", exact=False).first).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("The nearest in code space")).to_be_visible()
+    near = page.get_by_text("The nearest in code space")
+    expect(near).to_be_in_viewport()  # beside the map: nobody has to scroll for what was asked
+    settle(page)
+    visit(page, page.url)
+    expect(page.get_by_alt_text(f"picture {number}", exact=False).first).to_be_visible(timeout=PATIENCE)
+    assert page.locator(".scatter").evaluate("e => e.memory.picked") == int(number)
 
 
 def test_where_no_picture_is_the_place_is_decoded(app: Server, page: Page) -> None:

@@ -21,6 +21,7 @@ from core.plane import aligned
 from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
+from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import checked_lasso, checked_point
 from ui.html import picture
 from ui.latent.here import badge
@@ -110,7 +111,27 @@ def test_opens_with_a_picture_and_its_neighbours_in_code_space(open_page: Open, 
     page = choose(page, run, picked=17)
     assert f"picture 17{chr(34)}" in shown(page) and not page.exception
     page = choose(page, run, picked=-1)
-    assert "The nearest in code space" not in said(page)
+    assert "Click a picture" in said(page) and f"picture 17{chr(34)}" not in shown(page)
+
+
+def test_a_link_brings_back_the_picture_that_was_chosen(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vae")
+    page = open_page(PAGE, mapped, run=run.id, picture="17")
+    assert f"picture 17{chr(34)}" in shown(page) and data_of(page)["start"] == 17
+    page = choose(page, run, picked=23)
+    assert page.query_params["picture"] == "23" and f"picture 23{chr(34)}" in shown(page)
+    assert data_of(page)["start"] == 17  # else the whole map would be sent again
+    assert "picture" not in choose(page, run, picked=-1).query_params
+    page = open_page(PAGE, mapped, run=of(mapped, "vanilla").id, picture="300")
+    assert not page.exception and data_of(page)["start"] == 0  # there are 300 pictures
+
+
+def test_all_variants_share_a_legend_and_offer_no_variant(open_page: Open, mapped: Store) -> None:
+    page = open_page(PAGE, mapped, chapter="All variants")
+    assert [box.label for box in page.selectbox] == ["Models trained on"]
+    html = shown(page)
+    for label, name in enumerate(load("digits").class_names):
+        assert f'background: {CLASS_COLOURS[label]}"></i> {name}<' in html
 
 
 def distances(run: Run, one: int, other: int) -> list[str]:
@@ -264,7 +285,7 @@ def test_lassos_from_a_browser_are_checked(hostile: object) -> None:
     assert checked_lasso(WHOLE, 1) is not None
 
 
-@pytest.mark.parametrize("parameter", ["data", "run", "chapter", "kind", "colour", "mine"])
+@pytest.mark.parametrize("parameter", ["data", "run", "chapter", "kind", "colour", "mine", "picture"])
 def test_nonsense_in_the_address_is_ignored(open_page: Open, mapped: Store, parameter: str) -> None:
     page = open_page(PAGE, mapped, **{parameter: "../<b>"})
     assert not page.exception and "<b>" not in said(page)

@@ -16,11 +16,12 @@ from core.pictures import png, sheet
 from core.sampling import between, decoded
 from ui import runs, tables
 from ui.components.maps import CLASS_COLOURS
-from ui.html import block, captioned, strip
+from ui.html import block, captioned, picture, strip
 from ui.inside.subject import download
 from ui.latent.ground import Ground, pictures
 
-NEIGHBOURS = 12
+NEIGHBOURS = 9
+GRID = "grid-template-columns: repeat(3, 1fr); margin-top: 0.7rem"
 SHOWN = 8
 STEPS = 9
 AVERAGED = 500  # pictures behind a mean
@@ -43,21 +44,37 @@ def name(place: Ground, index: int) -> str:
 # --- one picture ------------------------------------------------------------------------------------------------
 
 
-def neighbours(place: Ground, model: Autoencoder, index: int) -> None:
-    st.subheader("The nearest in code space", anchor=False)
+def neighbours(place: Ground, model: Autoencoder, index: int | None) -> None:
+    """Beside the map, so that a click is answered in sight."""
+    st.markdown("**The nearest in code space**")
+    if index is None:
+        st.caption(
+            "Click a picture on the map: it stands here with those whose codes are nearest to its own."
+        )
+        return
     codes = place.codes.codes
     found, far = latent.neighbours(codes, codes[index : index + 1], NEIGHBOURS + 1)
-    some = [index, *(one for one in found[0].tolist() if one != index)][: NEIGHBOURS + 1]
     distance = dict(zip(found[0].tolist(), far[0].tolist(), strict=True))
-    tiles = pictures(place, model, some)
-    words = [name(place, index)] + [f"{name(place, one)} · {distance[one]:.2f}" for one in some[1:]]
+    some = [one for one in distance if one != index][:NEIGHBOURS]
+    tiles = pictures(place, model, [index, *some])
     back = decoded(model, codes[index : index + 1])[0]
-    cells = [(words[0], tiles[0]), ("what comes back", back), *zip(words[1:], tiles[1:], strict=True)]
-    st.html(block(captioned(cells, "6.2rem")))
+    near = [near_one(place, one, tile, distance[one]) for one, tile in zip(some, tiles[1:], strict=True)]
+    st.html(
+        block(
+            captioned([(name(place, index), tiles[0]), ("what comes back", back)], "6rem"),
+            f'<div class="row captioned" style="{GRID}">{"".join(near)}</div>',
+        )
+    )
     st.caption(
         f"Numbers are distances between codes. Its reconstruction error is {place.codes.errors[index]:.4f} per "
         f"pixel.{marked(place)}"
     )
+
+
+def near_one(place: Ground, index: int, tile: np.ndarray, distance: float) -> str:
+    words = f"{name(place, index)} · {distance:.2f}"
+    brief = words.replace(f"picture {index} · ", "")
+    return f"<div>{picture(tile, words)}<small>{escape(brief)}</small></div>"
 
 
 # --- a lasso ----------------------------------------------------------------------------------------------------

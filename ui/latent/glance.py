@@ -16,6 +16,11 @@ from ui.latent.ground import TITLES, Ground, ground
 from ui.latent.walk import as_title
 
 SIDE = 320  # pixels
+SHEER = "background: color-mix(in srgb, currentColor 6%, transparent)"
+LEGEND = """<style>
+.bn .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1rem; margin-bottom: 0.8rem; font-size: 0.85rem; }
+.bn .legend i { width: 0.7rem; height: 0.7rem; border-radius: 50%; display: inline-block; }
+</style>"""
 
 
 def show(runs: Sequence[Run]) -> None:
@@ -23,19 +28,30 @@ def show(runs: Sequence[Run]) -> None:
         "The same test pictures, as each variant lays them out. Where colours mix, the code does not tell "
         "the classes apart, or the map has folded what the code keeps apart: the numbers below say which."
     )
-    cells, missing = [], []
+    cells, missing, shown = [], [], []
     for run in runs:
         place = ground(run)
         if place is None:
             missing.append(run.title)
             continue
+        shown.append(place)
         kind = next(iter(place.maps))
         cells.append(
             f"<div>{small(place, kind, as_title(run))}<small>{escape(words(place, kind, as_title(run)))}</small></div>"
         )
-    st.html(block(f'<div class="glance">{"".join(cells)}</div>'))
+    st.html(block(legend(shown), f'<div class="glance">{"".join(cells)}</div>'))
     if missing:
         st.caption(f"Without codes of test pictures: {', '.join(missing)}.")
+
+
+def legend(places: Sequence[Ground]) -> str:
+    """Which colour is which class."""
+    names = next((place.class_names for place in places if place.class_names), ())
+    entries = (
+        f'<span><i style="background: {CLASS_COLOURS[label % len(CLASS_COLOURS)]}"></i> {escape(name)}</span>'
+        for label, name in enumerate(names)
+    )
+    return f'{LEGEND}<div class="legend" aria-label="Colours">{"".join(entries)}</div>' if names else ""
 
 
 def words(place: Ground, kind: str, title: str) -> str:
@@ -49,20 +65,20 @@ def words(place: Ground, kind: str, title: str) -> str:
 
 
 def small(place: Ground, kind: str, title: str) -> str:
-    return f'<img class="smooth" alt="{escape(f"map of {title}")}" src="{data_uri(drawn(place, kind))}">'
+    return f'<img class="smooth" style="{SHEER}" alt="{escape(f"map of {title}")}" src="{data_uri(drawn(place, kind))}">'
 
 
 def drawn(place: Ground, kind: str) -> np.ndarray:
-    """Points on dark ground: uint8 (SIDE,SIDE,3)."""
+    """Points on a ground that shows through, light or dark as the page is: uint8 (SIDE,SIDE,4)."""
     places = place.maps[kind].places.numpy()
     (left, right), (bottom, top) = window_of(places)
     x = ((places[:, 0] - left) / (right - left) * (SIDE - 2)).astype(int)
     y = ((top - places[:, 1]) / (top - bottom) * (SIDE - 2)).astype(int)
     seen = (x >= 0) & (y >= 0) & (x < SIDE - 1) & (y < SIDE - 1)
-    palette = np.array([[int(one[i : i + 2], 16) for i in (1, 3, 5)] for one in CLASS_COLOURS], np.uint8)
+    palette = np.array([[*bytes.fromhex(one[1:]), 255] for one in CLASS_COLOURS])
     labels = place.labels
     colours = palette[np.zeros(len(places), int) if labels is None else labels % len(palette)]
-    pixels = np.full((SIDE, SIDE, 3), (20, 28, 27), np.uint8)
+    pixels = np.zeros((SIDE, SIDE, 4), np.uint8)
     for across in (0, 1):
         for down in (0, 1):
             pixels[y[seen] + down, x[seen] + across] = colours[seen]

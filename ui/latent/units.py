@@ -21,6 +21,7 @@ from ui.latent.chosen import marked, name
 from ui.latent.ground import Ground, pictures
 from ui.theme import colour
 
+CHARTED = 128
 SHOWN = 10
 STEPS = 9
 ALWAYS = 0.99
@@ -34,6 +35,8 @@ def show(place: Ground, model: Autoencoder) -> None:
     speaks = on.float().mean(0)
     order = weight.argsort(descending=True).tolist()
     st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)
+    if len(order) > CHARTED:
+        st.caption(f"The {CHARTED} highest of {len(order):,} numbers are shown.")
     if sparse:
         dead, always = int((speaks == 0).sum()), int((speaks >= ALWAYS).sum())
         st.caption(
@@ -76,7 +79,7 @@ def told(share: float, sparse: bool) -> str:
 
 
 def chart(place: Ground, weight: torch.Tensor, title: str) -> go.Figure:
-    order = weight.argsort(descending=True)[:128]
+    order = weight.argsort(descending=True)[:CHARTED]
     figure = go.Figure(
         go.Bar(
             x=[f"z{int(i) + 1}" for i in order],

@@ -17,6 +17,7 @@ from ui.latent.ground import TITLES, Ground
 from ui.runs import Group
 from ui.words import as_written
 
+PICTURE = "picture"  # in the address: which is chosen
 CLASS, ERROR, DISTANCE, AGREEMENT = "Class", "Error", "Distance to neighbours", "Agreement of neighbours"
 
 
@@ -80,11 +81,25 @@ def show(
         place.labels, tuple(place.class_names), values, name, sheets.address(run.id, run.weights_file.stat().st_mtime_ns),
         per, columns, (width, height), runs.data_of(run) is None,
     )  # fmt: skip
-    ids = "-".join([run.id, kind, beside.run.id if beside else ""])
-    answer = scatter(panels, points, key=f"scatter-{ids}")
-    for one in (place, *([beside] if beside else [])):
-        tell_quality(one, kind if kind in one.maps else next(iter(one.maps)))
+    key = "-".join(["scatter", run.id, kind, beside.run.id if beside else ""])
+    answer = scatter(panels, points, key, opened_with(key, len(place.codes.codes)))
+    into_the_address(answer.picked)
     return answer
+
+
+def opened_with(key: str, count: int) -> int:
+    """The picture that the address names as a map opens. A click leaves it as it is, or the whole map would be sent again."""
+    if key not in st.session_state or "opened with" not in st.session_state:
+        asked = st.query_params.get(PICTURE, "")
+        st.session_state["opened with"] = int(asked) if asked.isdecimal() and int(asked) < count else 0
+    return int(st.session_state["opened with"])
+
+
+def into_the_address(picked: int | None) -> None:
+    if picked is not None and (picked or PICTURE in st.query_params):
+        st.query_params[PICTURE] = str(picked)
+    elif picked is None and PICTURE in st.query_params:
+        del st.query_params[PICTURE]
 
 
 def panel(place: Ground, kind: str, marks: Tensor | None) -> Panel:
@@ -102,6 +117,15 @@ def as_title(run: Run) -> str:
 
     title = family(run.record.family).title
     return f"{title} · {run.record.name}" if run.record.name else title
+
+
+def tell(place: Ground, beside: Ground | None, kind: str) -> None:
+    for one in (place, *([beside] if beside else [])):
+        tell_quality(one, kind if kind in one.maps else next(iter(one.maps)))
+    st.caption(
+        "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for "
+        "neighbours. Where no picture is, the decoder shows what it makes of the place."
+    )
 
 
 def tell_quality(place: Ground, kind: str) -> None:

@@ -390,9 +390,10 @@ def _trued(block: bytes, width: int, height: int) -> bytes:
         ExifTags.Base.ExifImageWidth: width,
         ExifTags.Base.ExifImageHeight: height,
     }
-    for tag, at in list(entries):
-        if tag == ExifTags.IFD.Exif:
-            entries += _directory(tiff, order, *struct.unpack_from(f"{order}I", tiff, at + 8))[0]
+    # of several pointers the last, as Pillow does: a block may have thousands, each to a directory of thousands
+    inner = dict(entries).get(ExifTags.IFD.Exif)
+    if inner is not None:
+        entries += _directory(tiff, order, *struct.unpack_from(f"{order}I", tiff, inner + 8))[0]
     for tag, at in entries:
         if tag in true:
             struct.pack_into(f"{order}HHIHH", tiff, at, tag, 3, 1, true[tag], 0)  # one number of type SHORT

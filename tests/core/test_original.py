@@ -471,6 +471,16 @@ def test_what_another_reader_would_turn_once_more_is_left_out() -> None:
     assert one.exif.count(entry[:8] + b"\1\0") == 2 and entry not in one.exif
 
 
+def test_exif_full_of_pointers_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of 64 kB could ask for 5,400 walks of 5,400 entries, which took gigabytes."""
+    walked, directory = [], original._directory
+    monkeypatch.setattr(original, "_directory", lambda *told: (walked.append(told), directory(*told))[1])
+    pointer = struct.pack("<HHII", ExifTags.IFD.Exif, 4, 1, 8)
+    block = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 5_000) + pointer * 5_000 + bytes(4)
+    assert read(encoded(COLOUR, exif=block), "x").exif == block
+    assert len(walked) == 2
+
+
 # --- whatever bytes come in ---------------------------------------------------------------------------------
 
 

@@ -56,8 +56,8 @@ def main() -> None:
     views.live(painters, shown, kind == SEEDS, seed, address(), engines(), key)
     offer_decoders(painters)
     st.caption(
-        "Move or drag; arrow keys; a double click or Enter pins. The sliders add to single numbers of the "
-        "code, a double click takes that back. Faint points are the data's codes."
+        "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
+        "to single numbers of the code, a double click takes that back. Faint points are the data's codes."
     )
     what = st.segmented_control(
         "Below",

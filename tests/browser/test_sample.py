@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from core import examples, export
 from core.pictures import png
@@ -37,9 +37,12 @@ RUN_ALL = """async ({ script, machine, decoders }) => {
 }"""
 
 
-def opened(page: Page, app: Server, more: str = "") -> Locator:
+WAYS = {"browser": "in the browser", "socket": "by socket", "fragment": "by rerun"}
+
+
+def opened(page: Page, app: Server, more: str = "", engine: str = "browser") -> Locator:
     visit(page, f"{app.url}/sample{more}")
-    expect(page.locator(".engine")).to_contain_text("a picture", timeout=PATIENCE)
+    expect(page.locator(".engine")).to_contain_text(WAYS[engine], timeout=PATIENCE)
     settle(page)
     pad = page.locator(".pad")
     pad.scroll_into_view_if_needed()
@@ -58,6 +61,15 @@ def drawn(page: Page) -> int:
 
 def seen(page: Page) -> list[str]:
     return page.locator(".view canvas").evaluate_all("all => all.map(one => one.toDataURL())")
+
+
+def developed(page: Page) -> list[str]:
+    """The pictures of the first pin."""
+    return (
+        page.locator(".tray > div")
+        .first.locator("canvas")
+        .evaluate_all("all => all.map(one => one.toDataURL())")
+    )
 
 
 def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> None:
@@ -79,7 +91,7 @@ def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> 
 
 @pytest.mark.parametrize("engine", ["browser", "socket", "fragment"])
 def test_pictures_follow_the_pointer(app: Server, page: Page, engine: str) -> None:
-    pad = opened(page, app, f"?engine={engine}")
+    pad = opened(page, app, f"?engine={engine}", engine)
     assert page.locator(".canvas").evaluate("e => e.engine") == engine
     shots = []
     for across, down in ((0.3, 0.3), (0.7, 0.6)):
@@ -127,7 +139,7 @@ def test_drag_pin_go_between_two_uploads_and_come_back_by_the_address(app: Serve
 
     shot = seen(page)
     visit(page, page.url)
-    expect(page.locator(".engine")).to_contain_text("a picture", timeout=PATIENCE)
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
     page.wait_for_timeout(500)
     assert seen(page) == shot
 
@@ -145,6 +157,70 @@ def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: 
     expect(page.get_by_role("button", name="Take pin 1 out")).to_be_visible()
     page.get_by_role("button", name="Take pin 1 out").click()
     expect(page.get_by_role("button", name="Take pin 1 out")).to_have_count(0)
+
+
+def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: Server, page: Page) -> None:
+    pad = opened(page, app)
+    page.mouse.dblclick(*spot(pad, 0.25, 0.3))
+    page.wait_for_timeout(400)
+    pinned = seen(page)
+    page.mouse.dblclick(*spot(pad, 0.8, 0.8))
+    expect(page.get_by_role("button", name="Show pin 2")).to_be_visible()
+    settle(page)
+    shown = page.get_by_role("button", name="Show pin 1")
+    shown.click()
+    expect(shown).to_have_attribute("aria-pressed", "true")
+    page.wait_for_url("**at=-0.5*")
+    page.wait_for_timeout(400)
+    assert seen(page) == pinned and page.get_by_role("button", name="Show pin").count() == 2
+    assert developed(page) == pinned
+    page.mouse.move(*spot(pad, 0.6, 0.6))
+    expect(shown).to_have_attribute("aria-pressed", "false")
+
+    page.get_by_test_id("stButtonGroup").get_by_text("Seeds", exact=True).click()
+    expect(page.get_by_role("button", name="Show pin")).to_have_count(0, timeout=PATIENCE)
+    page.get_by_test_id("stButtonGroup").get_by_text("Codes", exact=True).click()
+    expect(page.get_by_role("button", name="Show pin")).to_have_count(2, timeout=PATIENCE)
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
+    assert developed(page) == pinned
+    page.get_by_role("button", name="Take pin 1 out").click()
+    expect(page.get_by_role("button", name="Show pin")).to_have_count(1)
+
+
+def test_before_the_decoders_come_nothing_is_black_and_a_pin_waits_for_its_picture(
+    app: Server, page: Page
+) -> None:
+    held: list[Route] = []
+    page.route("**/api/decoder/**", lambda route: held.append(route))
+    visit(page, app.url + "/sample?engine=browser")
+    expect(page.locator(".engine")).to_have_text("Getting the decoders…", timeout=PATIENCE)
+    page.locator(".pad").dblclick()
+    expect(page.get_by_role("button", name="Show pin 1")).to_be_visible()
+    pixels = (
+        "all => all.map(e => [...e.getContext('2d').getImageData(0, 0, e.width, e.height).data].some(v => v))"
+    )
+    assert page.locator(".view canvas, .tray canvas").evaluate_all(pixels) == [False] * 4
+    ground = page.locator(".view canvas").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert ground != "rgb(0, 0, 0)"
+    page.wait_for_timeout(500)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
+    page.wait_for_timeout(500)
+    assert page.locator(".view canvas, .tray canvas").evaluate_all(pixels) == [True] * 4
+
+
+def test_the_server_decodes_until_the_browser_can(app: Server, page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/api/decoder/**", lambda route: held.append(route))
+    pad = opened(page, app, engine="socket")
+    shot = seen(page)
+    page.mouse.move(*spot(pad, 0.3, 0.3))
+    page.wait_for_timeout(800)
+    assert all(a != b for a, b in zip(shot, seen(page), strict=True))
+    for route in held:
+        route.continue_()
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
 
 
 def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page: Page) -> None:

@@ -150,6 +150,21 @@ def test_pins_are_ends_like_pictures(open_page: Open, three: Store) -> None:
     assert picture(first[0], "Variational, step 1") in shown(page)
 
 
+def test_pins_are_given_back_to_a_canvas_that_opens_anew(open_page: Open, three: Store) -> None:
+    page = open_page(PAGE, three)
+    runs = [of(three, "vae"), of(three, "gan")]
+    key = f"canvas-{'-'.join(run.id for run in runs)}-Codes"
+    pin = {"at": [0.1, 0.0], "codes": [[0.5] * 6, [0.1] * 6]}
+    page.session_state[key] = {"pins": [pin]}
+    page.run()
+    page.session_state[key] = {}
+    page.run()
+    assert data_of(page)["pins"] == [pin]
+    page.session_state[key] = {"pins": []}
+    page.run()
+    assert data_of(page)["pins"] == []
+
+
 def test_pins_span_a_plane_too(open_page: Open, three: Store) -> None:
     page = open_page(PAGE, three, plane="Three pictures")
     runs = [of(three, "vae"), of(three, "gan")]

@@ -3,6 +3,7 @@ const STEP = 0.02 // of the window, by an arrow key
 const TRAIL = 80 // places
 const DIALS = 6 // that are seen; the others are folded away
 const LATTICE = 2.5 // samples on either side of the middle, on the plane of seeds
+const SAME = 0.02 // standard deviations: a pin this near to the code of its place lies on the plane that is shown
 const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the server, by socket", fragment: "Decoding on the server, by rerun" }
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -29,13 +30,14 @@ function live(root, data, signature, setStateValue) {
     draws: view.draws ? floats(view.draws) : null,
     turned: new Map(),
   }))
-  const state = { at: [...data.start], centre: data.endless ? [...data.start] : [0, 0], pins: [], trail: [], shown: 0, ms: 0, stamps: [] }
-  if (data.endless) state.at = [0, 0]
+  const state = { at: [0, 0], centre: [0, 0], pins: [], pin: null, trail: [], stamps: [] }
+  goTo(data.start)
   let ended = false
 
   root.innerHTML = `<div class="stage"><canvas class="pad" tabindex="0" role="application"
-      aria-label="Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div><p class="engine" aria-live="off"></p></div></div>
-    <div class="dials"></div><details hidden><summary></summary><div class="dials"></div></details><div class="tray" aria-label="pinned pictures"></div>`
+      aria-label="Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div><p class="engine" aria-live="off"></p>
+      <div class="tray" aria-label="pinned pictures"></div></div></div>
+    <div class="dials"></div><details hidden><summary></summary><div class="dials"></div></details>`
   const pad = root.querySelector(".pad")
   const told = root.querySelector(".engine")
   const tray = root.querySelector(".tray")
@@ -74,13 +76,22 @@ function live(root, data, signature, setStateValue) {
     return view.draws.subarray(row * size, (row + 1) * size)
   }
 
-  function codeAt(view, [u, v]) {
+  // Where the pointer stands on the plane, and the way back; a plane of seeds moves below the pad.
+  function place() {
+    return data.endless ? [0, 1].map((k) => state.centre[k] + state.at[k] * LATTICE) : state.at
+  }
+  function goTo(place) {
+    if (data.endless) state.centre = [...place]
+    state.at = data.endless ? [0, 0] : [...place]
+  }
+  const onPad = (place) => (data.endless ? [0, 1].map((k) => (place[k] - state.centre[k]) / LATTICE) : place)
+
+  function codeOf(view, [x, y]) {
     const size = view.origin.length
     const z = new Float32Array(size)
     if (!data.endless) {
-      for (let k = 0; k < size; k++) z[k] = view.origin[k] + u * view.across[k] + v * view.up[k]
+      for (let k = 0; k < size; k++) z[k] = view.origin[k] + x * view.across[k] + y * view.up[k]
     } else {
-      const [x, y] = [state.centre[0] + u * LATTICE, state.centre[1] + v * LATTICE]
       const [i, j] = [Math.floor(x), Math.floor(y)]
       const ease = (t) => t * t * (3 - 2 * t)
       const [a, b] = [ease(x - i), ease(y - j)]
@@ -93,29 +104,47 @@ function live(root, data, signature, setStateValue) {
       // A weighted mean of independent normals is too short: corrected, it is a draw from the prior again.
       if (!view.draws) for (let k = 0; k < size; k++) z[k] /= Math.sqrt(squares)
     }
+    return z
+  }
+  function turned(view, z) {
     for (const [k, by] of view.turned) z[k] += by
     return z
   }
+  const shownCodes = () => state.pin?.codes ?? views.map((view) => turned(view, codeOf(view, place())))
 
-  function outside(view, z) {
+  // In standard deviations of what data or prior cover.
+  function apart(view, z, from) {
     let sum = 0
-    for (let k = 0; k < z.length; k++) sum += ((z[k] - view.mean[k]) / view.sd[k]) ** 2
+    for (let k = 0; k < z.length; k++) sum += ((z[k] - from[k]) / view.sd[k]) ** 2
     return Math.sqrt(sum / z.length)
   }
 
   // --- engines ---
 
   let engine = null
+  let choosing = null
+  // The server decodes until the browser has its decoders.
   async function choose() {
-    for (const name of data.engines) {
-      try {
-        engine = await makers[name]()
-        engine.name = name
+    const [best, next] = data.engines
+    const meanwhile = best === "browser" && next === "socket" ? use(next) : null
+    for (const name of data.engines) if (await (name === next && meanwhile ? meanwhile : use(name))) return
+    told.textContent = "No decoder can be reached. Reload the page to try again."
+  }
+  async function use(name) {
+    try {
+      const made = await makers[name]()
+      const late = engine && data.engines.indexOf(engine.name) < data.engines.indexOf(name)
+      if (ended || late) made.end()
+      else {
+        engine?.end()
+        engine = Object.assign(made, { name })
         root.engine = name
-        return
-      } catch (error) {
-        console.info(`canvas: no ${name} (${error})`)
+        follow()
       }
+      return true
+    } catch (error) {
+      console.info(`canvas: no ${name} (${error})`)
+      return false
     }
   }
 
@@ -123,16 +152,10 @@ function live(root, data, signature, setStateValue) {
     async browser() {
       if (views.some((view) => !view.decoder)) throw new Error("a decoder has not been exported")
       const [script, machine] = data.runtime.map((path) => new URL(path, location.origin).href)
-      const ort = await import(script)
+      const [ort, ...files] = await Promise.all([import(script), ...views.map((view) => fetched(view.decoder))])
       ort.env.wasm.wasmPaths = { wasm: machine }
       ort.env.wasm.numThreads = 1
-      const sessions = await Promise.all(
-        views.map(async (view) => {
-          const answer = await fetch(view.decoder)
-          if (!answer.ok) throw new Error(`${view.decoder}: ${answer.status}`)
-          return ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()), { executionProviders: ["wasm"] })
-        })
-      )
+      const sessions = await Promise.all(files.map((file) => ort.InferenceSession.create(file, { executionProviders: ["wasm"] })))
       const decode = async (number, z) => {
         const session = sessions[number]
         const result = await session.run({ [session.inputNames[0]]: new ort.Tensor("float32", z, [1, z.length]) })
@@ -190,43 +213,51 @@ function live(root, data, signature, setStateValue) {
     if (busy || !engine) return void (again = true)
     busy = true
     again = false
-    const codes = views.map((view) => codeAt(view, state.at))
-    const began = performance.now()
+    const by = engine
     try {
-      const pictures = await engine.decode(codes)
+      const codes = shownCodes()
+      const began = performance.now()
+      const pictures = await by.decode(codes)
       if (ended) return
-      views.forEach((view, number) => paint(view, pictures[number], codes[number]))
+      views.forEach((view, number) => {
+        paint(view.picture, view, pictures[number], by.scale)
+        tellReach(view, codes[number])
+      })
       const now = performance.now()
-      state.ms = now - began
-      root.latency = state.ms
+      root.latency = now - began
       root.drawn = (root.drawn ?? 0) + 1
       state.stamps.push(now)
       while (state.stamps[0] < now - 1000) state.stamps.shift()
-      told.textContent = `${NAMES[engine.name]} · ${state.ms.toFixed(1)} ms a picture${state.stamps.length > 5 ? ` · ${state.stamps.length} a second` : ""}`
+      told.textContent = `${NAMES[by.name]} · ${root.latency.toFixed(1)} ms a picture${state.stamps.length > 5 ? ` · ${state.stamps.length} a second` : ""}`
+      for (const pin of state.pins.filter((one) => !one.drawn)) await develop(pin, by)
     } catch (error) {
       if (ended) return
-      console.info(`canvas: ${engine.name} broke off (${error})`)
-      data.engines = data.engines.filter((name) => name !== engine.name)
-      engine = null
-      await choose()
       again = true
+      if (engine === by) {
+        console.info(`canvas: ${by.name} broke off (${error})`)
+        data.engines = data.engines.filter((name) => name !== by.name)
+        engine = null
+        await choosing
+        if (!engine) await (choosing = choose())
+      }
     } finally {
       busy = false
     }
-    if (again) follow()
+    if (again && !ended) follow()
   }
 
-  function paint(view, values, z) {
+  function paint(canvas, view, values, scale) {
     const [channels, height, width] = view.shape
     const image = new ImageData(width, height)
     const size = width * height
-    const scale = engine.scale
     for (let i = 0; i < size; i++) {
       for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round(scale * values[(channels === 3 ? c * size : 0) + i])
       image.data[4 * i + 3] = 255
     }
-    view.picture.getContext("2d").putImageData(image, 0, 0)
-    const norm = outside(view, z)
+    canvas.getContext("2d").putImageData(image, 0, 0)
+  }
+  function tellReach(view, z) {
+    const norm = apart(view, z, view.mean)
     const out = norm > view.limit
     view.words.className = out ? "out" : ""
     view.words.textContent = out ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${((100 * norm) / view.limit).toFixed(0)} % of the way out`
@@ -271,7 +302,7 @@ function live(root, data, signature, setStateValue) {
     pen.textAlign = "center"
     if (data.endless) drawLattice(pen, scale)
     for (const [u, v, name] of views[0].marks) mark(pen, [u, v], name, scale)
-    state.pins.forEach((pin, number) => mark(pen, pin.on, String(number + 1), scale))
+    state.pins.forEach((pin, number) => pin.here && mark(pen, onPad(pin.at), String(number + 1), scale))
     pen.lineWidth = 2 * scale
     for (let i = 1; i < state.trail.length; i++) {
       pen.globalAlpha = (0.6 * i) / state.trail.length
@@ -311,13 +342,14 @@ function live(root, data, signature, setStateValue) {
     return [clip(((event.clientX - box.left) / box.width) * 2 - 1), clip(1 - ((event.clientY - box.top) / box.height) * 2)]
   }
   function move(at) {
+    letGo()
     state.at = at
     state.trail.push(at)
     if (state.trail.length > TRAIL) state.trail.shift()
     follow()
   }
   const rounded = (value) => Math.round(value * 1000) / 1000
-  const where = () => (data.endless ? [0, 1].map((k) => rounded(state.centre[k] + state.at[k] * LATTICE)) : state.at.map(rounded))
+  const where = () => place().map(rounded)
   const release = () => setStateValue("at", where())
 
   let start = null
@@ -353,38 +385,82 @@ function live(root, data, signature, setStateValue) {
 
   // --- pins and dials ---
 
-  function pin() {
-    const codes = views.map((view) => codeAt(view, state.at))
+  function made(pin) {
     const pictures = views.map((view) => {
-      const copy = document.createElement("canvas")
-      copy.width = view.picture.width
-      copy.height = view.picture.height
-      copy.getContext("2d").drawImage(view.picture, 0, 0)
-      return copy
+      const canvas = document.createElement("canvas")
+      ;[canvas.width, canvas.height] = [view.shape[2], view.shape[1]]
+      return canvas
     })
-    state.pins.push({ on: [...state.at], at: where(), codes, pictures })
+    return { ...pin, pictures, drawn: false }
+  }
+  // A pin has codes at once; its pictures come when there is something that decodes.
+  async function develop(pin, by) {
+    const pictures = await by.decode(pin.codes)
+    views.forEach((view, number) => paint(pin.pictures[number], view, pictures[number], by.scale))
+    pin.drawn = true
+  }
+  function pin() {
+    state.pins.push(made({ at: where(), codes: shownCodes(), here: true }))
     if (state.pins.length > 24) state.pins.shift()
     tell()
+    follow()
   }
+  function takeOut(pin) {
+    state.pins = state.pins.filter((one) => one !== pin)
+    letGo()
+    tell()
+    pad.focus({ preventScroll: true })
+    follow()
+  }
+  function show(pin) {
+    if (pin.here) goTo(pin.at)
+    state.pin = pin
+    state.trail = []
+    press()
+    release()
+    follow()
+  }
+  function letGo() {
+    state.pin = null
+    press()
+  }
+  function press() {
+    for (const [number, one] of [...tray.children].entries()) one.firstChild.setAttribute("aria-pressed", state.pins[number] === state.pin)
+  }
+
   function tell() {
-    tray.replaceChildren(
-      ...state.pins.map((one, number) => {
-        const button = document.createElement("button")
-        button.type = "button"
-        button.title = `Take pin ${number + 1} out`
-        button.setAttribute("aria-label", button.title)
-        const badge = document.createElement("span")
-        badge.textContent = number + 1
-        button.append(...one.pictures, badge)
-        button.onclick = () => {
-          state.pins.splice(number, 1)
-          tell()
-        }
-        return button
-      })
-    )
-    drawPad()
+    showTray()
     setStateValue("pins", state.pins.map((one) => ({ at: one.at, codes: one.codes.map((z) => [...z]) })))
+  }
+  function showTray() {
+    tray.replaceChildren(...state.pins.map(entry))
+    press()
+    drawPad()
+  }
+  function entry(pin, number) {
+    const element = document.createElement("div")
+    const badge = document.createElement("span")
+    badge.textContent = number + 1
+    const picture = button(`Show pin ${number + 1}`, () => show(pin))
+    picture.append(...pin.pictures, badge)
+    const out = button(`Take pin ${number + 1} out`, () => takeOut(pin))
+    out.textContent = "×"
+    element.append(picture, out)
+    return element
+  }
+  function button(title, onclick) {
+    const element = document.createElement("button")
+    Object.assign(element, { type: "button", title, onclick })
+    element.setAttribute("aria-label", title)
+    return element
+  }
+  function givenBack() {
+    for (const { at, codes } of data.pins) {
+      const arrays = codes.map((z) => Float32Array.from(z))
+      const here = apart(views[0], arrays[0], codeOf(views[0], at)) < SAME
+      state.pins.push(made({ at, codes: arrays, here }))
+    }
+    showTray()
   }
 
   function makeDials() {
@@ -410,6 +486,7 @@ function live(root, data, signature, setStateValue) {
         input.value = 0
         input.oninput = () => {
           view.turned.set(k, Number(input.value))
+          letGo()
           follow()
         }
         input.ondblclick = () => {
@@ -428,7 +505,8 @@ function live(root, data, signature, setStateValue) {
   const observer = new ResizeObserver(() => follow())
   observer.observe(pad)
   told.textContent = "Getting the decoders…"
-  choose().then(() => follow())
+  givenBack()
+  choosing = choose()
   return {
     signature,
     answer: (frame) => engine?.answer?.(frame),
@@ -438,4 +516,10 @@ function live(root, data, signature, setStateValue) {
       engine?.end()
     },
   }
+}
+
+async function fetched(url) {
+  const answer = await fetch(url)
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`)
+  return new Uint8Array(await answer.arrayBuffer())
 }

@@ -89,12 +89,16 @@ def canvas(
     endless: bool,
     seed: int,
     start: tuple[float, float],
+    pins: Sequence[Pin],
     engines: Sequence[str],
     runtime: tuple[str, str],
     key: str,
     decode: Callable[[int, np.ndarray], bytes],
 ) -> Held:
-    """`decode` maps the number of a view and a code (Z,) to the bytes of its picture: the way without browser and socket."""
+    """`pins` are there when the canvas opens.
+
+    `decode` maps the number of a view and a code (Z,) to the bytes of its picture: the way without browser and socket.
+    """
     frame: dict[str, Any] = {}
     wish = wished(st.session_state.get(key, {}), [len(view.origin) for view in views])
     if wish is not None:
@@ -105,6 +109,7 @@ def canvas(
         "endless": endless,
         "seed": seed,
         "start": start,
+        "pins": [vars(pin) for pin in pins],
         "engines": list(engines),
         "runtime": list(runtime),
         "colours": CLASS_COLOURS,
@@ -117,8 +122,9 @@ def canvas(
         on_pins_change=lambda: None,
         on_want_change=lambda: None,
     )
+    told = found.get("pins")
     sizes = [len(view.origin) for view in views]
-    return Held(checked_at(found.get("at")), checked_pins(found.get("pins"), sizes))
+    return Held(checked_at(found.get("at")), tuple(pins) if told is None else checked_pins(told, sizes))
 
 
 def checked_at(at: Any) -> tuple[float, float] | None:

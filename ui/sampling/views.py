@@ -195,6 +195,7 @@ def live(
         endless=endless,
         seed=seed,
         start=start,
+        pins=pins(key),
         engines=engines,
         runtime=runtime,
         key=key,

@@ -213,16 +213,27 @@ def test_it_learns_from_colours_only() -> None:
         PhotoDenoiser(PhotoDenoiser.Config(), (1, 28, 28))
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
 @torch.no_grad()
-def test_two_looks_in_half_precision_are_the_mean_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looks_are_the_mean_over_quarter_turns(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = fresh(), torch.rand(2, 3, 30, 44, generator=seeded())
-    monkeypatch.setattr(photo_denoiser, "multiplies_halves", lambda device: False)
-    turned = torch.rot90(x, 1, (2, 3))
-    wide = mirrored(x, model.net.multiple)
-    told = torch.full((2,), 0.1)
-    expected = (
-        model.clean(wide, told) + model.clean(torch.rot90(wide, 1, (2, 3)), told).rot90(-1, (2, 3))
-    ) / 2
-    assert not torch.allclose(model.restore(x, 0.1), model.restore(turned, 0.1).rot90(-1, (2, 3)), atol=1e-4)
-    monkeypatch.setattr(photo_denoiser, "multiplies_halves", lambda device: True)
-    torch.testing.assert_close(model.restore(x, 0.1), expected[..., :30, :44], atol=0.02, rtol=0)
+    wide, told = mirrored(x, model.net.multiple), torch.full((2,), 0.1)
+    each = [
+        model.clean(wide.rot90(turn, (2, 3)), told).rot90(-turn, (2, 3))[..., :30, :44]
+        for turn in range(count)
+    ]
+    monkeypatch.setattr(unet, "multiplies_halves", lambda device: False)  # whose rounding this is not about
+    monkeypatch.setattr(photo_denoiser, "looks", lambda device: count)
+    torch.testing.assert_close(model.restore(x, 0.1), torch.stack(each).mean(0), atol=1e-5, rtol=0)
+    if count > 1:
+        assert not torch.allclose(model.restore(x, 0.1), each[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(("halves", "tiles", "count"), [(False, False, 1), (True, False, 2), (True, True, 4)])
+def test_a_processor_looks_as_often_as_it_has_time_for(
+    halves: bool, tiles: bool, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: halves)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    assert photo_denoiser.looks(torch.device("cpu")) == count
+    assert photo_denoiser.looks(torch.device("cuda")) == 4

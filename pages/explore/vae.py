@@ -6,6 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
+from core import examples
 from core.families.vae import VAE
 from core.pictures import as_floats
 from core.store import Run, StoreError
@@ -15,12 +16,13 @@ from ui.inside.ladder import beta
 from ui.inside.subject import Subject, is_vae, numbers
 from ui.words import as_written
 
+MANIFOLD = "The manifold"
 CHAPTERS = {
     "A picture's cloud": draw.show,
     "The objective": objective.show,
     "What β does": ladder.show,
     "Why not a plain one": plain.show,
-    "The manifold": manifold.show,
+    MANIFOLD: manifold.show,
     "The trick": trick.show,
 }
 
@@ -48,12 +50,16 @@ def main() -> None:
             query_params={"family": VAE.title},
         )
         return
+    chapter = st.segmented_control(
+        "Chapter", list(CHAPTERS), default=next(iter(CHAPTERS)), required=True, key="chapter", bind="query-params",
+        label_visibility="collapsed", width="stretch",
+    )  # fmt: skip
     left, right = st.columns(2, gap="large")
-    with right:
+    with left if chapter == MANIFOLD else right:
         run = pick(vaes)
     group = next(one for one in groups if run in one.runs)
     with left:
-        picture = inputs.pick_one(run.record.shape, run.record.dataset["name"])
+        picture = example(run) if chapter == MANIFOLD else pick_picture(run)
     try:
         model = runs.model(run)
     except StoreError as error:
@@ -63,11 +69,17 @@ def main() -> None:
         st.info("Choose a picture.", icon=":material/touch_app:")
         return
     assert isinstance(model, VAE)
-    chapter = st.segmented_control(
-        "Chapter", list(CHAPTERS), default=next(iter(CHAPTERS)), required=True, key="chapter", bind="query-params",
-        label_visibility="collapsed", width="stretch",
-    )  # fmt: skip
     CHAPTERS[chapter](Subject(run, model, group, picture, as_floats(picture.pixels)[None]))
+
+
+def pick_picture(run: Run) -> inputs.Input | None:
+    return inputs.pick_one(run.record.shape, run.record.dataset["name"])
+
+
+def example(run: Run) -> inputs.Input:
+    """For the chapter that asks for a picture itself, where it takes one."""
+    named = examples.named(run.record.shape, run.record.dataset["name"])
+    return inputs.Input(*next(iter(named.items())))
 
 
 def say_what_was_asked_for(found: list[Run], vaes: list[Run]) -> None:

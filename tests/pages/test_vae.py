@@ -60,6 +60,10 @@ def said(app: AppTest) -> str:
     return " ".join(element.value for kind in kinds for element in kind)
 
 
+def groups(app: AppTest) -> list[str]:
+    return [one.label for one in app.button_group]
+
+
 def metric(app: AppTest, label: str) -> str:
     return next(one.value for one in app.metric if one.label == label)
 
@@ -216,6 +220,14 @@ def test_the_slider_goes_through_the_runs(open_page: Open, flat: Store) -> None:
         assert metric(page, "Distortion") == f"{survey.reconstruction.mean():.1f} nats"
 
 
+def test_the_slider_follows_the_chosen_model(open_page: Open, flat: Store) -> None:
+    page = open_page(PAGE, flat, chapter="What β does")
+    assert page.select_slider[0].value == 1.0
+    page.selectbox(key="model").set_value(of_beta(flat, 4.0).id).run()
+    assert page.select_slider[0].value == 4.0
+    assert [box.label for box in page.selectbox] == ["Model"]  # there is one row of models, so none to choose
+
+
 def test_collapse_has_its_name(open_page: Open, flat: Store, tmp_path: Path) -> None:
     shutil.copytree(flat.root, tmp_path, dirs_exist_ok=True)
     run = of_beta(Store(tmp_path), 4.0)
@@ -282,6 +294,26 @@ def test_the_manifold_is_decoded_at_the_quantiles_of_the_prior(open_page: Open, 
     with torch.inference_mode():
         expected = data_uri(sheet(as_bytes(run.load().decode(z)), 8))
     assert expected in page.get("bidi_component")[0].proto.json
+
+
+def test_the_manifold_offers_only_what_it_uses(open_page: Open, flat: Store, six: Store) -> None:
+    page = open_page(PAGE, flat, chapter="The manifold")
+    assert groups(page) == ["Chapter"]  # a code of two numbers takes no picture
+    assert not [one for one in page.slider if one.label in ("Across", "Up")]
+    page.select_slider(key="zoom").set_value(2).run()
+    assert [one.label for one in page.slider] == ["Temperature", "Across", "Up"]
+
+    page = open_page(PAGE, six, chapter="The manifold")
+    assert groups(page) == ["Chapter", "The other 30 numbers"]
+    before = page.get("bidi_component")[0].proto.json
+    next(one for one in page.button_group if one.key == "others").set_value("as in the picture").run()
+    assert not page.exception and "Pictures" in groups(page)
+    after = page.get("bidi_component")[0].proto.json
+    assert after != before
+    next(one for one in page.button_group if (one.key or "").startswith("example-")).set_value(
+        "digit 7"
+    ).run()
+    assert page.get("bidi_component")[0].proto.json not in (before, after)
 
 
 def test_looking_closer_moves_the_controls(open_page: Open, flat: Store) -> None:

@@ -69,25 +69,7 @@ def show(subject: Subject) -> None:
     if not found:
         offer(subject)
         return
-    left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
-    start = next((place for place, one in enumerate(found) if subject.run in one.rungs), 0)
-    with left:
-        ladder = found[
-            st.selectbox(
-                "Models that differ in β alone",
-                range(len(found)),
-                start,
-                format_func=lambda i: found[i].title,
-                key=f"ladder-{subject.run.id}",
-            )
-        ]
-    own = beta(subject.run) if subject.run in ladder.rungs else 1.0
-    usual = min(ladder.betas, key=lambda value: abs(value - own))
-    with right:
-        chosen = st.select_slider(
-            "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format, key=f"beta-{ladder.rungs[0].id}"
-        )  # fmt: skip
-    run = ladder.rungs[ladder.betas.index(chosen)]
+    ladder, run = ask(subject, found)
     try:
         model = runs.model(run)
     except StoreError as error:
@@ -119,12 +101,38 @@ def show(subject: Subject) -> None:
         place = ground(run)
         if place is not None:
             names = run.record.dataset.get("class_names", [])
-            maps([place.map(f"The codes at β = {chosen:g}", names)], key=f"ladder-map-{run.id}")
+            maps([place.map(f"The codes at β = {beta(run):g}", names)], key=f"ladder-map-{run.id}")
     left, right, _ = st.columns([1, 1, 4])
     with left:
         download("Table", lambda: tables.csv(table(ladder, surveys)), "beta.csv", "text/csv", "table")
     with right:
         download("Pictures", lambda: saved(subject, model), f"{run.id}.png", "image/png", "photo_library")
+
+
+def ask(subject: Subject, found: list[Ladder]) -> tuple[Ladder, Run]:
+    """Which runs, where there are several such rows of them, and which of these; at first the model of the page."""
+    own_row = [place for place, one in enumerate(found) if subject.run in one.rungs]
+    if not own_row:
+        st.caption(
+            "No other run differs from the chosen model in β alone. These are others on the same pictures."
+        )
+    start = own_row[0] if own_row else 0
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
+    if len(found) > 1:
+        start = left.selectbox(
+            "Models that differ in β alone", range(len(found)), start, format_func=lambda i: found[i].title,
+            key=f"ladder-{subject.run.id}",
+        )  # fmt: skip
+    else:
+        left.caption(f"Models that differ in β alone: {found[0].title}.")
+    ladder = found[start]
+    own = beta(subject.run) if subject.run in ladder.rungs else 1.0
+    usual = min(ladder.betas, key=lambda value: abs(value - own))
+    chosen = right.select_slider(
+        "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format,
+        key=f"beta-{subject.run.id}-{ladder.rungs[0].id}",
+    )  # fmt: skip
+    return ladder, ladder.rungs[ladder.betas.index(chosen)]
 
 
 def offer(subject: Subject) -> None:

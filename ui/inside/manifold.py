@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
-from core.pictures import gif, png, sheet
+from core.pictures import as_floats, gif, png, sheet
 from core.sampling import decoded, quantiles
 from ui.components.tiles import tiles
 from ui.html import data_uri
+from ui.inputs import pick_one
 from ui.inside.draw import subscript
 from ui.inside.subject import Subject, download, equation
 
 SIDES = (8, 12, 16, 20, 28)
 ZOOMS = (1, 2, 4, 8, 16, 32, 64)
+MIDDLE = 0.5
 FRAME, REST = 90, 900  # milliseconds
 MOST_FRAMES = 400
 
@@ -28,10 +33,11 @@ def show(subject: Subject) -> None:
         return
     go_where_asked()
     left, right = st.columns([3, 2], gap="large")
+    grid, below = left.container(), left.container()
     with right:
-        codes, side = ask(subject)
+        codes, side = ask(subject, below)
     pixels = decoded(subject.model, codes)
-    with left:
+    with grid:
         chosen = tiles(
             data_uri(sheet(pixels, side)), side, f"{side} by {side} decoded codes", key=f"manifold-{subject.run.id}-{side}"
         )  # fmt: skip
@@ -52,8 +58,8 @@ def show(subject: Subject) -> None:
         st.caption("The walk is a GIF that goes through the grid row by row, back and forth.")
 
 
-def ask(subject: Subject) -> tuple[Tensor, int]:
-    """Draw the controls and give the codes of the grid (side·side,Z)."""
+def ask(subject: Subject, below: DeltaGenerator) -> tuple[Tensor, int]:
+    """Draw the controls and give the codes of the grid (side·side,Z); a picture is asked for `below` it, where one is used."""
     dim = subject.model.config.latent_dim
     st.markdown(
         "Each step across or up is an equal share of the prior's probability, so what fills much of the square is drawn often. "
@@ -65,22 +71,16 @@ def ask(subject: Subject) -> tuple[Tensor, int]:
         help="Stretches the prior: below 1 only what is typical, above 1 what is hardly ever drawn.",
     )  # fmt: skip
     zoom = st.select_slider("Zoom", ZOOMS, 1, format_func=lambda z: f"{z}×", key="zoom", bind="query-params")
-    left, right = st.columns(2)
-    across = left.slider("Across", 0.0, 1.0, 0.5, 0.01, key="across", bind="query-params", disabled=zoom == 1)
-    up = right.slider("Up", 0.0, 1.0, 0.5, 0.01, key="up", bind="query-params", disabled=zoom == 1)
+    across = up = MIDDLE
+    if zoom > 1:
+        left, right = st.columns(2)
+        across = left.slider("Across", 0.0, 1.0, MIDDLE, 0.01, key="across", bind="query-params")
+        up = right.slider("Up", 0.0, 1.0, MIDDLE, 0.01, key="up", bind="query-params")
     base = torch.zeros(dim)
     if dim > 2:
-        kind = st.segmented_control(
-            f"The other {dim - 2} numbers",
-            ("at 0", "as in the picture"),
-            default="at 0",
-            required=True,
-            key="others",
-            bind="query-params",
-        )
-        base = base if kind == "at 0" else subject.posterior[0]
         first, second = (f"z{subscript(number + 1)}" for number in subject.order[:2])
         st.caption(f"Across: {first}. Up: {second}. These two say most.")
+        base = the_others(subject, below)
     equation(
         r"z_{ij} = T \cdot \big(\Phi^{-1}(u_i),\; \Phi^{-1}(u_j)\big)",
         "Φ is the distribution function of N(0, 1), u runs through the unit square at equal steps. Kingma & Welling "
@@ -91,13 +91,29 @@ def ask(subject: Subject) -> tuple[Tensor, int]:
     return codes, side
 
 
+def the_others(subject: Subject, below: DeltaGenerator) -> Tensor:
+    """The code (Z,) whose first two numbers are laid out."""
+    dim = subject.model.config.latent_dim
+    kind = st.segmented_control(
+        f"The other {dim - 2} numbers", ("at 0", "as in the picture"), default="at 0", required=True, key="others",
+        bind="query-params",
+    )  # fmt: skip
+    if kind == "at 0":
+        return torch.zeros(dim)
+    with below:
+        picture = pick_one(subject.run.record.shape, subject.run.record.dataset["name"])
+    if picture is None:
+        return torch.zeros(dim)
+    return replace(subject, picture=picture, x=as_floats(picture.pixels)[None]).posterior[0]
+
+
 def look_closer(cell: tuple[int, int], side: int) -> None:
     """Zoom in once more, around the chosen picture or as near to it as the square allows."""
     zoom = st.session_state["zoom"]
     closer = ZOOMS[min(ZOOMS.index(zoom) + 1, len(ZOOMS) - 1)]
     centre = []
     for name, place in (("across", cell[1]), ("up", side - 1 - cell[0])):
-        middle = inside(st.session_state[name], zoom) + ((place + 0.5) / side - 0.5) / zoom
+        middle = inside(st.session_state.get(name, MIDDLE), zoom) + ((place + 0.5) / side - 0.5) / zoom
         centre.append(inside(middle, closer))
     st.session_state["look at"] = (closer, *centre)
     st.rerun(scope="fragment")
@@ -113,6 +129,8 @@ def go_where_asked() -> None:
     """Before the controls are drawn: afterwards nobody may move them."""
     if (asked := st.session_state.pop("look at", None)) is not None:
         zoom, across, up = asked
+        if "across" not in st.session_state:  # of sliders that are new the address hears only from here
+            st.query_params.update({"across": f"{across:.2f}", "up": f"{up:.2f}"})
         st.session_state.update({"zoom": zoom, "across": round(across, 2), "up": round(up, 2)})
 
 

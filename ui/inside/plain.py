@@ -42,6 +42,11 @@ def show(subject: Subject) -> None:
         "ever asked to decode the codes of training pictures; between them lies whatever its decoder "
         "makes of it."
     )
+    if subject.run not in pair.values():
+        st.caption(
+            f"The chosen model has a code of {numbers(subject.run)} numbers. One of two stands in for it: "
+            f"β = {beta(pair[VAE.title]):g}."
+        )
     first, second = ends(subject)
     x = as_floats(np.stack([first, second]))
     lines = {title: line(model, x) for title, (_, model) in models.items()}

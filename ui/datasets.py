@@ -96,11 +96,11 @@ def address(name: str) -> dict[str, str]:
 
 def size_and_colour() -> str:
     """What follows the name of a folder: "@64gray"."""
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    size = left.segmented_control(
-        "Cropped to", SIZES, default=64, required=True, format_func=CROPPED.format, key="size", bind="query-params"
-    )  # fmt: skip
-    gray = right.toggle("Gray", key="gray", bind="query-params")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.segmented_control(
+            "Cropped to", SIZES, default=64, required=True, format_func=CROPPED.format, wrap=True, key="size", bind="query-params"
+        )  # fmt: skip
+        gray = st.toggle("Gray", key="gray", bind="query-params", width="content")
     return f"@{size}{'gray' if gray else ''}"
 
 

@@ -13,6 +13,21 @@ from core.nets import BackboneConfig
 
 COLUMNS = 3
 FEW = 3  # choices that stand side by side
+LABELS = {  # of settings whose names, being those of papers and flags, are no words to read
+    "latent_dim": "Size of the code",
+    "net": "Layers",
+    "width": "Channels",
+    "hidden": "Hidden layers",
+    "lr": "Learning rate",
+    "noise": "Kind of noise",
+    "amount": "Amount of noise",
+    "k": "Active units",
+    "weight": "Weight of the penalty",
+    "rho": "Mean activity",
+    "warmup": "Warm-up of beta",
+    "gamma": "Gradient penalty",
+    "augment": "Augmentation",
+}
 
 
 def settings(Family: type[Autoencoder]) -> Config | None:
@@ -51,10 +66,8 @@ def key_of(Family: type[Autoencoder], one: Setting, values: dict[str, Any]) -> s
 
 def widget(one: Setting, key: str) -> Any:
     """What the visitor chose; a list of numbers comes as text."""
-    label, _, rest = one.help.partition(";")
-    hint = " ".join(
-        filter(None, [f"`{one.name}`.", rest.strip().capitalize() + "." if rest else "", reach(one)])
-    )
+    label = label_of(one.name)
+    hint = " ".join(filter(None, [f"{one.help}.", reach(one), f"On the command line `{one.name}`."]))
     shared: dict[str, Any] = dict(key=key, help=hint, bind="query-params")
     if one.kind is bool:
         return st.toggle(label, value=one.default, **shared)
@@ -68,6 +81,11 @@ def widget(one: Setting, key: str) -> Any:
         shown: dict[str, Any] = dict(step=step(one.default), format="%g")
         return st.number_input(label, float(one.low or 0), one.high, one.default, **shown, **shared)
     return st.text_input(label, one.text(one.default), **shared)
+
+
+def label_of(name: str) -> str:
+    """A word or three; the sentence is in the help beside it."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def parsed(Family: type[Autoencoder], name: str, value: Any) -> Any:

@@ -12,7 +12,7 @@ from core.store import Run
 from ui.html import block, strip
 from ui.jobs import stop
 from ui.theme import colour
-from ui.watch import EVERY, ICONS, Watched, find, stop_button
+from ui.watch import EVERY, ICONS, Watched, find, go_to, stop_button
 from ui.words import as_written
 
 SHOWN = 10  # pictures of each
@@ -54,9 +54,7 @@ def line(job: Job) -> None:
     bar.progress(one.progress, as_written(one.told()))
     with buttons.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Watch", key=f"watch-{job.id}", icon=":material/visibility:"):
-            st.query_params.pop("group", None)
-            st.query_params["watch"] = job.id
-            st.rerun()
+            go_to("watch", job.id)
         stop_button(job, key=f"stop-{job.id}")
 
 
@@ -79,8 +77,7 @@ def lately() -> None:
             words.markdown(f"{ICONS.get(one.state, '')} {as_written(one.title)}")
             state.caption(f"{one.state.capitalize()}. {as_written(job.message or one.told())}")
             if button.button("Look", key=f"look-{job.id}", width="stretch"):
-                st.query_params["watch"] = job.id
-                st.rerun()
+                go_to("watch", job.id)
 
 
 # --- started together -------------------------------------------------------------------------------------------

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from core.comparison import score
 from core.families import family
@@ -22,7 +21,7 @@ from core.store import Run, Store
 from core.training import showcase
 from ui import doctor, shell
 from ui.components.timelapse import Frame, timelapse
-from ui.html import data_uri
+from ui.html import block, data_uri
 from ui.jobs import stop
 from ui.runs import data_of, has_codes
 from ui.theme import colour
@@ -30,7 +29,9 @@ from ui.words import as_written, counted, duration
 
 EVERY = 1.0  # seconds between two looks
 POINTS = 300  # of a curve
-ROW = 4  # charts side by side
+ROW, NARROWEST = 4, 210  # charts side by side at most, and pixels of one at least
+TILE, GAP = 56, 3  # pixels of a picture in a strip at least, and between two
+MARKED = 40  # epochs at most that are marked on a curve
 BEGINNING = 0.04  # of the steps
 PAUSE, REST = 250, 1500  # milliseconds, in films
 
@@ -39,6 +40,17 @@ STYLES: dict[str, dict[str, Any]] = {
     "training": dict(mode="lines", line=dict(width=1.5, dash="dot")),
     "validation": dict(mode="lines+markers", line=dict(width=2.5), marker=dict(size=4)),
 }
+
+DRAWN = {
+    "single steps": "border-top: 1px solid {}; opacity: 0.5",
+    "training": "border-top: 2px dotted {}",
+    "validation": "border-top: 3px solid {}",
+}
+KEY = """<style>
+.bn .key { display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; font-size: 0.8rem; }
+.bn .key span { display: inline-flex; align-items: center; gap: 0.4rem; }
+.bn .key i { width: 1.8rem; }
+</style>"""
 
 ICONS = {
     "starting": ":material/hourglass_top:",
@@ -149,7 +161,7 @@ def live(id: str, was_active: bool) -> None:
     if not one.active:
         doctor.show(one.run)
     pictures(one.run)
-    st.plotly_chart(curves(one.run), key=f"curves-{one.run.id}", config={"displaylogo": False})
+    curves(one.run)
 
 
 # --- where it stands --------------------------------------------------------------------------------------------
@@ -158,7 +170,7 @@ def live(id: str, was_active: bool) -> None:
 def head(one: Watched) -> None:
     words, buttons = st.columns([3, 2], vertical_alignment="center")
     words.subheader(f"{ICONS.get(one.state, '')} {as_written(one.title)}", anchor=False)
-    with buttons.container(horizontal=True, horizontal_alignment="right"):
+    with buttons.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         actions(one)
     if one.active:
         st.progress(one.progress, as_written(one.told()))
@@ -213,8 +225,13 @@ def go_on(arguments: list[str], one: Watched) -> None:
     except StoreError as error:
         st.toast(as_written(str(error)), icon=":material/error:")
         return
-    st.query_params["watch"] = job.id
-    st.rerun()
+    go_to("watch", job.id)
+
+
+def go_to(what: str, id: str) -> NoReturn:
+    """Open a training, or a group of them. One step back leads to where one was: setting the address of a page whose
+    widgets stand in it would take two steps, one with their words and one without."""
+    st.switch_page(shell.to("build/train.py"), query_params={what: id})
 
 
 def explain(one: Watched) -> None:
@@ -249,49 +266,71 @@ def scores(run: Run) -> None:
         ("sse", "SSE per picture", "{:.2f}"),
         ("n", "Test pictures", "{:,.0f}"),
     )
-    for cell, (name, title, form) in zip(st.columns(4), shown, strict=True):
-        value = score(run.record, name)
-        cell.metric(title, "–" if value is None else form.format(value))
+    with st.grid(len(shown), min_column_width=130):
+        for name, title, form in shown:
+            value = score(run.record, name)
+            st.metric(title, "–" if value is None else form.format(value))
 
 
 # --- its terms --------------------------------------------------------------------------------------------------
 
 
-def curves(run: Run) -> go.Figure:
-    """A chart for each term: single steps faint, means of epochs over training and validation pictures."""
+def curves(run: Run) -> None:
+    """A chart for each term, beneath each other where the page is narrow."""
     steps, epochs = thinned(run.steps()), thinned(run.metrics())
-    names = terms(steps, epochs) or ["loss"]
-    rows = math.ceil(len(names) / ROW)
-    columns = math.ceil(len(names) / rows)
-    figure = make_subplots(rows, columns, subplot_titles=[name.replace("_", " ") for name in names])
     hue = colour(run.record.family)
-    for place, name in enumerate(names):
-        where = dict(row=place // columns + 1, col=place % columns + 1)
-        lines = {
-            "single steps": [(one["step"], one["numbers"].get(name)) for one in steps],
-            "training": [(one["step"], one["train"].get(name)) for one in epochs],
-            "validation": [(one["step"], one["validation"].get(name)) for one in epochs],
-        }
-        for label, points in lines.items():
-            figure.add_scatter(
-                x=[x for x, _ in points],
-                y=[y for _, y in points],
-                name=label,
-                legendgroup=label,
-                showlegend=place == 0,
-                **STYLES[label] | dict(line=STYLES[label]["line"] | dict(color=hue)),
-                **where,
+    st.html(block(KEY, key(hue, bool(steps))))
+    with st.grid(ROW, min_column_width=NARROWEST):
+        for name in terms(steps, epochs) or ["loss"]:
+            figure = curve(name, steps, epochs, hue).update_layout(uirevision=run.id)
+            st.plotly_chart(
+                figure,
+                key=f"curve-{name}-{run.id}",
+                config={"displayModeBar": False},
+                alt=f"{words(name)} by steps",
             )
-        figure.update_yaxes(range=reach(lines), nticks=4, **where)
+
+
+def curve(name: str, steps: list[dict[str, Any]], epochs: list[dict[str, Any]], hue: str) -> go.Figure:
+    """A term by steps: single ones faint, means of epochs over training and validation pictures."""
+    lines = {
+        "single steps": [(one["step"], one["numbers"].get(name)) for one in steps],
+        "training": [(one["step"], one["train"].get(name)) for one in epochs],
+        "validation": [(one["step"], one["validation"].get(name)) for one in epochs],
+    }
+    figure = go.Figure()
+    for label, points in lines.items():
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            name=label,
+            **STYLES[label] | dict(line=STYLES[label]["line"] | dict(color=hue)),
+        )
+    if len(epochs) > MARKED:
+        figure.update_traces(mode="lines")
     figure.update_layout(
-        height=80 + 190 * rows,
-        margin=dict(l=10, r=10, t=70, b=10),
-        legend=dict(orientation="h", yanchor="bottom", y=1 + 0.24 / rows, x=0),
-        uirevision=run.id,
+        height=230,
+        margin=dict(l=10, r=16, t=34, b=44),
+        showlegend=False,
+        title=dict(text=words(name), font=dict(size=13), x=0.5, xanchor="center", y=0.97),
     )
-    figure.update_annotations(font_size=13)
-    figure.update_xaxes(nticks=4, title=dict(text="steps", font=dict(size=11), standoff=4))
+    figure.update_xaxes(
+        nticks=4, rangemode="tozero", title=dict(text="steps", font=dict(size=11), standoff=8)
+    )
+    figure.update_yaxes(range=reach(lines), nticks=4)
     return figure
+
+
+def words(name: str) -> str:
+    """The name of a term as people read it."""
+    return name.upper() if name in ("mse", "kl") else name.replace("_", " ").replace("elbo", "ELBO")
+
+
+def key(hue: str, single: bool) -> str:
+    """What the lines are, once for all charts."""
+    known = [name for name in DRAWN if single or name != "single steps"]
+    lines = "".join(f'<span><i style="{DRAWN[name].format(hue)}"></i>{name}</span>' for name in known)
+    return f'<div class="key">{lines}</div>'
 
 
 def terms(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> list[str]:
@@ -343,7 +382,7 @@ def pictures(run: Run) -> None:
         st.warning(f"The pictures of {run.id} cannot be read.", icon=":material/broken_image:")
         return
     originals = put_in(run)
-    shown = "" if originals is None else data_uri(sheet(originals, len(originals)))
+    shown = "" if originals is None else data_uri(spaced(originals, len(originals)))
     timelapse(frames, shown, second_row(run), key=f"timelapse-{run.id}")
     st.download_button(
         "Film",
@@ -365,8 +404,21 @@ def _frame(folder: str, epoch: int) -> Frame | None:
         return None
     columns = len(previews.reconstructions)
     return Frame(
-        epoch, data_uri(sheet(previews.reconstructions, columns)), data_uri(sheet(previews.samples, columns))
+        epoch,
+        data_uri(spaced(previews.reconstructions, columns)),
+        data_uri(spaced(previews.samples, columns)),
     )
+
+
+def spaced(tiles: np.ndarray, columns: int) -> np.ndarray:
+    """uint8 (n,C,H,W) -> one picture (…,4) of them all, see-through between them; small ones are enlarged for fine gaps."""
+    count, channels, height, width = tiles.shape
+    larger = math.ceil(TILE / width)
+    coloured = np.broadcast_to(tiles, (count, 3, height, width)) if channels == 1 else tiles
+    opaque = np.concatenate([coloured, np.full((count, 1, height, width), 255, np.uint8)], 1)
+    enlarged = opaque.repeat(larger, 2).repeat(larger, 3)
+    apart = np.pad(enlarged, ((0, 0), (0, 0), (0, GAP), (0, GAP)))
+    return sheet(apart, columns)[:-GAP, :-GAP]
 
 
 def put_in(run: Run) -> np.ndarray | None:

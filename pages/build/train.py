@@ -22,6 +22,7 @@ from ui.words import as_written, paper
 
 OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
+NUMBER, NAME = 110, 160  # pixels of fields
 
 
 def main() -> None:
@@ -88,28 +89,31 @@ def pick_family() -> type[Autoencoder]:
 
 def budget(pictures: int) -> tuple[Plan | None, str, str]:
     """Plan, name and device; no plan where what was entered makes none."""
-    cells = st.columns([4, 1.2, 1.2, 1.2, 2], vertical_alignment="bottom", gap="small")
-    chosen = cells[0].segmented_control(
-        "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, key="budget", bind="query-params",
-        help="Quick is for a first look, balanced for a good model, best four times that.",
-    )  # fmt: skip
-    if chosen == "minutes":
-        minutes = cells[1].number_input(
-            "Minutes", 0.5, 10_000.0, 2.0, step=0.5, format="%g", key="minutes", bind="query-params"
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.segmented_control(
+            "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, wrap=True,
+            key="budget", bind="query-params", help="Quick is for a first look, balanced for a good model, best four times that.",
+        )  # fmt: skip
+        if chosen == "minutes":
+            minutes = st.number_input(
+                "Minutes", 0.5, 10_000.0, 2.0, step=0.5, format="%g", key="minutes", bind="query-params", width=NUMBER
+            )  # fmt: skip
+            length = {"seconds": minutes * 60}
+        elif chosen == "epochs":
+            epochs = st.number_input(
+                "Epochs", 1, 100_000, 20, key="epochs", bind="query-params", width=NUMBER
+            )
+            length = {"epochs": epochs}
+        else:
+            length = {"epochs": epochs_for(chosen, pictures)}
+            st.metric("Epochs", f"{length['epochs']:,}", width=NUMBER)
+        batch = st.number_input(
+            "Pictures a step", 2, 4096, 64, key="batch", bind="query-params", width=NUMBER
         )
-        length = {"seconds": minutes * 60}
-    elif chosen == "epochs":
-        length = {
-            "epochs": cells[1].number_input("Epochs", 1, 100_000, 20, key="epochs", bind="query-params")
-        }
-    else:
-        length = {"epochs": epochs_for(chosen, pictures)}
-        cells[1].metric("Epochs", f"{length['epochs']:,}")
-    batch = cells[2].number_input("Pictures a step", 2, 4096, 64, key="batch", bind="query-params")
-    seed = cells[3].number_input(
-        "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed gives the same run."
-    )
-    name = cells[4].text_input("Name", placeholder="if you like", max_chars=80)
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=NUMBER, help="The same seed gives the same run."
+        )  # fmt: skip
+        name = st.text_input("Name", placeholder="if you like", max_chars=80, width=NAME)
     try:
         return Plan(**length, batch_size=batch, seed=seed), name, pick_device()
     except ValueError as error:
@@ -142,19 +146,20 @@ def start(
 ) -> None:
     data = planned(plan, look.name, device)
     estimates.tell(described(Family.key, config), data, plan)
-    one, six, seeds, _ = st.columns([1.3, 1.3, 1, 2], vertical_alignment="bottom")
     named = ["--name", name] if name.strip() else []
-    if one.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:", width="stretch"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        alone = st.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:")
+        all_six = st.button(
+            "Train all six", icon=":material/apps:", help="Each family with its defaults and this budget."
+        )
+        count = st.segmented_control(
+            "Seeds of each", SEEDS, default=1, required=True, key="seeds", bind="query-params",
+            help="With three, the table at the end can tell families apart from luck.",
+        )  # fmt: skip
+    if alone:
         title = f"{Family.title} on {look.title}"
         begin([["train", *described(Family.key, config), *data, *named]], [title], device)
-    count = seeds.segmented_control("Seeds of each", SEEDS, default=1, required=True, key="seeds", bind="query-params",
-        help="With three, the table at the end can tell families apart from luck.")  # fmt: skip
-    if six.button(
-        "Train all six",
-        icon=":material/apps:",
-        width="stretch",
-        help="Each family with its defaults and this budget.",
-    ):
+    if all_six:
         plans = [
             (each, Plan(**{**vars(plan), "seed": plan.seed + offset}))
             for offset in range(count)
@@ -185,10 +190,8 @@ def begin(commands: list[list[str]], titles: list[str], device: str) -> None:
         st.error(as_written(str(error)), icon=":material/folder_off:")
         return
     if group:
-        st.query_params["group"] = group
-    else:
-        st.query_params["watch"] = started[0].id
-    st.rerun()
+        watch.go_to("group", group)
+    watch.go_to("watch", started[0].id)
 
 
 main()

@@ -147,8 +147,10 @@ def test_the_slider_goes_through_the_epochs_without_the_server(
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{server.url}/train?budget=Epochs&epochs=6")
+    before = page.evaluate("history.length")
     page.get_by_role("button", name="Train Vanilla").click()
     expect(page.get_by_role("button", name="Train further")).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("history.length") == before + 1  # one step back leads to the settings
     expect(page.locator(".timelapse output", has_text="epoch 6")).to_be_visible(timeout=PATIENCE)
     # for a moment the one of the training under way is there, too
     expect(page.locator(".timelapse")).to_have_count(1)

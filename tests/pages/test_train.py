@@ -23,7 +23,7 @@ from core.pictures import png
 from core.store import Store
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
-from ui import again, datasets
+from ui import again, datasets, watch
 from ui.words import as_written, data_title
 
 PAGE = "build/train.py"
@@ -191,6 +191,19 @@ def test_a_setting_that_would_do_nothing_is_not_shown(open_page: Open, store: St
     }
 
 
+@pytest.mark.parametrize("Family", FAMILIES, ids=lambda one: one.key)
+def test_labels_of_settings_are_short_and_their_help_says_the_rest(
+    open_page: Open, store: Store, Family: type[Autoencoder]
+) -> None:
+    page = open_page(PAGE, store, family=Family.title)
+    kinds = (page.number_input, page.text_input, page.toggle, page.selectbox, page.segmented_control)
+    known = {one.name: one.help for one in Family.Config.settings()}
+    asked = [one for kind in kinds for one in kind if str(one.key).startswith(f"{Family.key}.")]
+    labels = [one.label for one in asked]
+    assert len(set(labels)) == len(labels) > 4 and all(len(label) <= 24 for label in labels)
+    assert all(one.help.startswith(known[one.key.split(".")[1]]) for one in asked)
+
+
 def test_every_noise_comes_with_its_own_amount(open_page: Open, store: Store) -> None:
     page = open_page(PAGE, store, family="Denoising")
     for noise in Denoising.Config.settings()[-2].choices:
@@ -320,7 +333,8 @@ def test_a_finished_run_shows_its_scores_and_can_be_trained_further(
     page = open_page(PAGE, store, watch=run.id)
     assert not page.exception and "2 epochs in" in said(page)
     assert {metric.label for metric in page.metric} == {"PSNR", "SSIM", "SSE per picture", "Test pictures"}
-    assert page.get("plotly_chart") and page.get("bidi_component")
+    assert len(page.get("plotly_chart")) == len(watch.terms(run.steps(), run.metrics())) > 1
+    assert page.get("bidi_component")
     assert "Try your own pictures" in links(page)
     click(page, "Start")
     asked = flags(started(store)[-1])
@@ -403,6 +417,20 @@ def test_what_others_train_is_listed_and_waits_its_turn(open_page: Open, store: 
     assert "**At work** · 2" in said(page) and "Mine" in said(page) and "Yours" in said(page)
     click(page, "Watch")
     assert {"Watch", "Stop"} <= buttons(page)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_in_a_strip_stand_apart(channels: int) -> None:
+    tiles = np.arange(3 * channels * 8 * 8, dtype=np.uint8).reshape(3, channels, 8, 8)
+    strip = watch.spaced(tiles, columns=2)
+    side = 8 * -(-watch.TILE // 8)
+    step = side + watch.GAP
+    assert strip.shape == (side + step, side + step, 4)
+    gap = strip[..., 3] == 0
+    assert gap[:, side:step].all() and gap[side:step].all()
+    assert not gap[:side, :side].any() and not gap[:side, step:].any()
+    middle = strip[side // 16 :: side // 8, step + side // 16 :: side // 8][:8, :8, :channels]
+    assert np.array_equal(middle, tiles[1].transpose(1, 2, 0))
 
 
 def test_damaged_pictures_of_a_run_do_not_take_the_page_down(open_page: Open, store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -13,21 +12,22 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+import torch
 
-from core import report
+from core import examples, report
 from core.comparison import LARGEST, MEASURES, differences, score
 from core.families import family
-from core.pictures import sheet
+from core.pictures import as_bytes, as_floats
 from core.store import Run, StoreError
-from ui import tables
+from ui import axes, tables
 from ui.html import block, data_uri, strip
-from ui.runs import Group, has_codes, label
+from ui.runs import Group, has_codes, label, restorer
 from ui.theme import colour
-from ui.watch import thinned
+from ui.watch import spaced, thinned, words
 
 IN_THE_BOX = "in the box"
-THUMBNAILS, TILE = 4, 56  # pictures of a run in the table, and pixels of a side at least
-STRIPE = 8  # pixels in the colour of the family, left of them
+THUMBNAILS = 4  # pictures of a run in the table
+STRIPE = 7  # times as high as wide: what has the colour of the family, left of them
 SHOWN = 10  # pictures of a run side by side
 MOST_EPOCHS = 10**9  # what lies in a store may claim more
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
@@ -108,7 +108,8 @@ def titles(runs: Sequence[Run], group: Group) -> list[str]:
 
 def named(run: Run, title: str) -> str:
     """Its name, where the title that tells it apart leaves that out."""
-    return f" · {run.record.name}" if run.record.name and title == family(run.record.family).title else ""
+    alone = title == family(run.record.family).title
+    return f" · {run.record.name}" if alone and run.record.name not in ("", title) else ""
 
 
 # --- the table --------------------------------------------------------------------------------------------------
@@ -145,26 +146,53 @@ def row(run: Run, title: str) -> dict[str, Any]:
 
 def thumbnail(run: Run) -> str | None:
     """Some reconstructions as a data URI."""
-    if not (epochs := run.preview_epochs()):
-        return None
-    return _thumbnail(run, (str(run.folder), epochs[-1], written(run.folder / "run.json")))
+    return _thumbnail(run, (*look_version(run), written(run.folder / "run.json")))
 
 
 @st.cache_data(show_spinner=False, max_entries=500)
 def _thumbnail(_run: Run, version: tuple[object, ...]) -> str | None:
-    try:
-        shown = _run.previews(_run.preview_epochs()[-1]).reconstructions[:THUMBNAILS]
-    except (StoreError, IndexError):
+    back, _ = last_look(_run)
+    if back is None:
         return None
-    larger = math.ceil(TILE / shown.shape[2])  # browsers would blur small ones
-    pixels = sheet(shown.repeat(larger, 2).repeat(larger, 3), len(shown))
-    coloured = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, 2)
-    return data_uri(np.concatenate([stripe(colour(_run.record.family), len(coloured)), coloured], 1))
+    pixels = spaced(back[:THUMBNAILS], THUMBNAILS)
+    return data_uri(np.concatenate([stripe(colour(_run.record.family), len(pixels)), pixels], 1))
 
 
 def stripe(hue: str, height: int) -> np.ndarray:
-    """uint8 (height,STRIPE,3)."""
-    return np.full((height, STRIPE, 3), list(bytes.fromhex(hue[1:])), np.uint8)
+    """uint8 (height,·,4), as wide beside large pictures as beside small ones."""
+    return np.full((height, height // STRIPE, 4), [*bytes.fromhex(hue[1:]), 255], np.uint8)
+
+
+def last_look(run: Run) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """What came back at the end of training and the further pictures, uint8 (n,C,H,W); None where they are not known.
+
+    Photographs are nobody's to keep: a restorer without pictures shows what it makes of the examples.
+    """
+    try:
+        if epochs := run.preview_epochs():
+            last = run.previews(epochs[-1])
+            return last.reconstructions, last.samples
+        return (None, None) if has_codes(run) else _of_examples(run, look_version(run))
+    except StoreError:
+        return None, None
+
+
+def look_version(run: Run) -> tuple[object, ...]:
+    """What the pictures of a run depend on."""
+    return str(run.folder), *run.preview_epochs()[-1:], written(run.weights_file)
+
+
+@st.cache_data(show_spinner="Restoring the examples…", max_entries=30)
+def _of_examples(_run: Run, version: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
+    model, x = restorer(_run), as_floats(example_photographs(_run))
+    with torch.inference_mode():
+        back, further = model.preview(x, torch.Generator().manual_seed(0))
+    return as_bytes(back), as_bytes(further)
+
+
+def example_photographs(run: Run) -> np.ndarray:
+    """uint8 (n,3,H,W)"""
+    return examples.pictures(run.record.shape)[:THUMBNAILS]
 
 
 def history(run: Run) -> list[dict[str, Any]]:
@@ -239,8 +267,9 @@ def curves(runs: Sequence[Run], group: Group, term: str, log: bool) -> go.Figure
         )
     name = words(term)
     figure.update_yaxes(
-        type="log" if log else "linear", title=f"{escape(name)}, validation", tickformat="~g", nticks=8
-    )
+        type="log" if log else "linear", title=f"{escape(name)}, validation", tickformat="~g", nticks=8,
+        tickvals=axes.ticks(y for line in figure.data for y in line.y) if log else None,
+    )  # fmt: skip
     figure.update_xaxes(title="epochs")
     figure.update_layout(
         height=380,
@@ -252,16 +281,17 @@ def curves(runs: Sequence[Run], group: Group, term: str, log: bool) -> go.Figure
     return figure
 
 
-def words(term: str) -> str:
-    """The name of a number as people read it."""
-    return "MSE" if term == "mse" else term.replace("_", " ")
-
-
 def pictures(runs: Sequence[Run], group: Group) -> str:
     """The last looks during training in rows: what came back, and new pictures; nothing where none of them was looked at."""
-    if not any(run.preview_epochs() for run in runs):
+    looks = [last_look(run) for run in runs]
+    if all(back is None for back, _ in looks):
         return ""
-    further = "New pictures" if has_codes(runs[0]) else "Further pictures"
+    kinds = {family(run.record.family) for run in runs}
+    further = (
+        "New pictures"
+        if has_codes(runs[0])
+        else " · ".join(sorted(kind.sampling.capitalize() for kind in kinds))
+    )
     cells = [
         '<div class="heads"></div>',
         *(f'<div class="label heads">{head}</div>' for head in ("What comes back", further)),
@@ -269,12 +299,7 @@ def pictures(runs: Sequence[Run], group: Group) -> str:
     originals = shared_originals(runs)
     if originals is not None:
         cells += side("The pictures themselves", "currentColor", originals, None)
-    for run, title in zip(runs, titles(runs, group), strict=True):
-        try:
-            last = run.previews(run.preview_epochs()[-1])
-            back, new = last.reconstructions, last.samples
-        except (StoreError, IndexError):
-            back, new = None, None
+    for run, title, (back, new) in zip(runs, titles(runs, group), looks, strict=True):
         cells += side(title, colour(run.record.family), back, new)
     return block(STYLE, f'<div class="sides">{"".join(cells)}</div>')
 
@@ -290,13 +315,18 @@ def side(title: str, hue: str, back: np.ndarray | None, new: np.ndarray | None) 
 
 
 def row_of(tiles: np.ndarray | None, what: str) -> str:
-    shown = () if tiles is None else tiles[:SHOWN]
-    return f"<div>{strip(shown, (f'picture {i + 1} {what}' for i in range(SHOWN)), SHOWN) if len(shown) else ''}</div>"
+    if tiles is None:
+        return "<div></div>"
+    names = (f"picture {i + 1} {what}" for i in range(SHOWN))
+    return f"<div>{strip(tiles[:SHOWN], names, max(THUMBNAILS, min(SHOWN, len(tiles))))}</div>"
 
 
 def shared_originals(runs: Sequence[Run]) -> np.ndarray | None:
     """The pictures that all of them had to rebuild: uint8 (n,C,H,W), or None where that is not known."""
-    kept = [run.originals() for run in runs]
+    kept = [
+        example_photographs(run) if not (has_codes(run) or run.preview_epochs()) else run.originals()
+        for run in runs
+    ]
     known = [one for one in kept if one is not None]
     same = len(known) == len(kept) and all(np.array_equal(one, known[0]) for one in known)
     return known[0] if known and same else None

@@ -17,7 +17,7 @@ from core import intake, rates
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.rates import Row
 from core.store import StoreError
-from ui import inputs, runs, work
+from ui import axes, inputs, runs, work
 from ui.components.compare import compare
 from ui.denoise.memory import remembered
 from ui.denoise.pictures import encoded, shown
@@ -28,7 +28,6 @@ MOST_PIXELS = 2_100_000  # that are squeezed without being asked, in some ten se
 REMEMBERED = (
     600_000_000  # bytes that a visitor's session keeps: the largest picture and reduced ones beside it
 )
-TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # bits per pixel
 COLOURS = ("#2ba287", "#d37812", "#9781da")  # ours, JPEG, WebP
 
 
@@ -249,9 +248,13 @@ def every_size(chosen: Chosen) -> None:
     figure.update_layout(
         height=340,
         margin={"t": 20},
-        xaxis={"title": "bits per pixel", "type": "log", "tickvals": TICKS},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1, "x": 0},
+        xaxis={
+            "title": "bits per pixel", "type": "log", "tickformat": "~g",
+            "tickvals": axes.ticks(x for line in figure.data for x in line.x),
+        },
         yaxis_title="PSNR (dB)",
-    )
+    )  # fmt: skip
     st.plotly_chart(
         figure, config={"displaylogo": False}, alt="PSNR against bits per pixel, a line for each way"
     )

@@ -12,4 +12,9 @@ COLOURS = ("#73631c", "#0462d3", "#2ba287", "#d37812", "#9781da", "#a03f81", "#9
 def colour(family_key: str) -> str:
     """As "#rrggbb"; from the ninth family on the colours come round again. Restorers, never beside families, have the last."""
     keys = [card.key for card in glance.cards()]
-    return COLOURS[keys.index(family_key) % len(COLOURS)] if family_key in keys else COLOURS[-1]
+    if family_key in keys:
+        return COLOURS[keys.index(family_key) % len(COLOURS)]
+    from core.families import RESTORERS  # slow, and asked for only where the families are there already
+
+    others = [one.key for one in RESTORERS]
+    return COLOURS[-1 - others.index(family_key)] if family_key in others else COLOURS[-1]

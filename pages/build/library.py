@@ -57,9 +57,9 @@ def pick(shelves: list[Group]) -> Group:
     by_run = {run.id: group.key for group in shelves for run in group.runs}
     start: str | None = shelves[0].key
     if (came := st.session_state.pop("came in", None)) in by_run:
-        st.session_state["data"], start = by_run[came], None
+        st.session_state["on"], start = by_run[came], None
         st.query_params["run"] = came
-    elif "data" not in st.query_params:
+    elif "on" not in st.query_params:
         start = by_run.get(st.query_params.get("run", ""), start)
     key = st.segmented_control(
         "Trained on",
@@ -67,7 +67,7 @@ def pick(shelves: list[Group]) -> Group:
         format_func=lambda key: as_written(by_key[key].title),
         default=start,
         required=True,
-        key="data",
+        key="on",
         bind="query-params",
     )
     return by_key[key]
@@ -117,6 +117,9 @@ def choose(runs: list[Run], group: Group) -> list[Run]:
     if st.session_state.pop("just deleted", False):  # a second click must not meet the next run's button
         asked = []
     frame = library.table(runs, group)
+    st.caption(  # above the table, where its toolbar would else cover the search
+        "Tick runs to see them side by side. One alone can be named, tagged, exported, made again and deleted."
+    )
     ticked = st.dataframe(
         frame,
         column_config=library.COLUMNS,
@@ -134,11 +137,7 @@ def choose(runs: list[Run], group: Group) -> list[Run]:
         st.query_params.pop("run", None)
     else:
         st.query_params["run"] = names
-    words, button = st.columns([4, 1], vertical_alignment="center")
-    words.caption(
-        "Tick runs to see them side by side. One alone can be named, tagged, exported, made again and deleted."
-    )
-    with button.container(horizontal=True, horizontal_alignment="right"):
+    with st.container(horizontal=True, horizontal_alignment="right"):
         st.download_button(
             "Table", lambda: library.csv(frame), "runs.csv", "text/csv",
             icon=":material/table:", on_click="ignore", type="tertiary",

@@ -25,16 +25,18 @@ def main() -> None:
         format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
         default=next(iter(shelves)),
         required=True,
-        key="data",
+        key="on",
         bind="query-params",
     )
     shelf = shelves[name]
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         shown = cards.pick(shelf)
-    right.page_link(
-        shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"
-    )
+        with st.container(width="content", gap=None):
+            st.page_link(
+                shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:",
+                query_params={"data": data_title(shelf.title, shelf.shape)},
+            )  # fmt: skip
+            st.space(6)  # a choice ends that much above its row's end
     for card in glance.cards():
         cards.row(card, shelf, shown)
     tell_how_fair(shelf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -64,6 +65,13 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
 def shown(app: AppTest) -> str:
     """All HTML of our own on the page."""
     return "".join(element.proto.body for element in app.get("html"))
+
+
+def carried(app: AppTest) -> set[str]:
+    """What links say behind the addresses of other pages, less the names of this page's widgets: Streamlit drops those."""
+    widgets = [*app.segmented_control, *app.multiselect, *app.selectbox, *app.text_input, *app.toggle]
+    said = {name for element in app.get("page_link") for name in parse_qs(element.proto.query_string)}
+    return said - {one.key for one in widgets}
 
 
 def links(app: AppTest) -> list[str]:

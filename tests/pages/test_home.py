@@ -15,7 +15,7 @@ from core.data import load
 from core.families import FAMILIES
 from core.pictures import as_bytes, as_floats
 from core.store import Store
-from tests.pages.conftest import Open, links, shown
+from tests.pages.conftest import Open, carried, links, shown
 from ui.cards import SHOWN
 from ui.html import picture
 
@@ -72,6 +72,7 @@ def test_a_family_without_a_run_says_how_to_get_one(open_page: Open, six: Store,
     assert [link for link in links(home) if link.startswith("Train ")] == [
         f"Train {family.title}" for family in FAMILIES if family.key != six.runs()[0].record.family
     ]
+    assert carried(home) == {"family", "data"}
 
 
 def test_damaged_runs_do_not_take_home_down(open_page: Open, six: Store, tmp_path: Path) -> None:
@@ -86,6 +87,6 @@ def test_damaged_runs_do_not_take_home_down(open_page: Open, six: Store, tmp_pat
 
 
 def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store) -> None:
-    home = open_page("start/home.py", six, data="../../etc", pictures="<script>")
+    home = open_page("start/home.py", six, on="../../etc", pictures="<script>")
     assert not home.exception
     assert picture(examples.pictures((1, 8, 8))[0], "picture 1") in shown(home)

@@ -16,14 +16,17 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import transfer
+from core import examples, transfer
 from core.data import load
-from core.families import FAMILIES, VAE
+from core.families import FAMILIES, VAE, PhotoAutoencoder
 from core.jobs import Jobs
+from core.pictures import as_bytes, as_floats
 from core.store import Run, Store
 from tests import toy
-from tests.pages.conftest import Open, links, shown, trained
+from tests.pages.conftest import Open, carried, links, shown, trained
+from tests.photographs import autoencoder
 from ui import library, watch
+from ui.html import picture
 from ui.runs import Group, groups
 from ui.theme import colour
 
@@ -122,8 +125,8 @@ def test_of_a_family_with_seeds_the_newest_is_shown_at_first(open_page: Open, st
 
 
 def test_terms_are_those_that_the_ticked_runs_share(open_page: Open, store: Store) -> None:
-    assert "kl" not in open_page(PAGE, store).selectbox(key="term").options
-    page = open_page(PAGE, store, run=run_of(store, "vae").id, term="kl")
+    assert "KL" not in open_page(PAGE, store).selectbox(key="term").options
+    page = open_page(PAGE, store, run=run_of(store, "vae").id, term="KL")
     assert not page.exception and page.selectbox(key="term").value == "kl"
     expected = [epoch["validation"]["kl"] for epoch in run_of(store, "vae").metrics()]
     assert lines(page)["Variational"]["y"] == pytest.approx(expected)
@@ -160,7 +163,7 @@ def test_a_link_to_a_run_opens_its_data(open_page: Open, store: Store) -> None:
     assert listed(page) == ["Variational"] and f"name-{run.id}" in [field.key for field in page.text_input]
 
 
-@pytest.mark.parametrize("parameter", ["data", "run", "families", "tags", "find", "term", "log"])
+@pytest.mark.parametrize("parameter", ["on", "run", "families", "tags", "find", "term", "log"])
 def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store, parameter: str) -> None:
     assert not open_page(PAGE, six, **{parameter: "../../etc/passwd"}).exception
 
@@ -175,6 +178,16 @@ def test_a_store_that_is_no_folder_is_said(open_page: Open, tmp_path: Path) -> N
     (tmp_path / "file").write_text("not a folder")
     page = open_page(PAGE, Store(tmp_path / "file"))
     assert not page.exception and "cannot be read" in page.error[0].value
+
+
+def test_a_restorer_shows_what_it_makes_of_the_examples(open_page: Open, tmp_path: Path) -> None:
+    run = autoencoder(Store(tmp_path))
+    page = open_page(PAGE, Store(tmp_path))
+    assert not page.exception
+    assert page.dataframe[0].value["pictures"][0].startswith("data:image/png;base64,")
+    shown_ones = as_floats(examples.pictures(run.record.shape)[: library.THUMBNAILS])
+    back = as_bytes(run.restorer().reconstruct(shown_ones))[0]
+    assert picture(back, f"picture 1 rebuilt by {PhotoAutoencoder.title} · {run.record.name}") in shown(page)
 
 
 # --- one run ----------------------------------------------------------------------------------------------------
@@ -255,8 +268,8 @@ def test_damaged_runs_are_listed_with_reason_and_remedy_and_can_go(open_page: Op
 def test_what_is_missing_or_broken_in_a_run_takes_nothing_else_along(open_page: Open, store: Store) -> None:
     without_pictures, broken, fresh = store.runs()[:3]
     shutil.rmtree(without_pictures.folder / "previews")
-    for picture in (broken.folder / "previews").glob("epoch-*.png"):
-        picture.write_bytes(b"no picture")
+    for file in (broken.folder / "previews").glob("epoch-*.png"):
+        file.write_bytes(b"no picture")
     for path in (fresh.weights_file, fresh.metrics_file):
         path.unlink()
     edit(fresh, status="running", metrics={})
@@ -380,6 +393,7 @@ def test_the_doctor_names_an_illness_with_evidence_and_advice(open_page: Open, s
     assert "The code is hardly used" in said(page) and "0 of 32" in said(page) and "warmup" in said(page)
     link = next(element.proto for element in page.get("page_link") if "Set up" in element.proto.label)
     assert "vae.warmup=0.5" in link.query_string and "family=Variational" in link.query_string
+    assert {"family", "data", "vae.warmup"} <= carried(page)
 
 
 def test_what_was_not_examined_is_offered_and_becomes_a_job(
@@ -484,10 +498,11 @@ def test_thumbnails_show_reconstructions_beside_the_colour_of_the_family(six: St
     uri = library.thumbnail(run)
     assert uri is not None
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
-    assert pixels.shape == (56, library.STRIPE + 4 * 56, 3)
-    assert bytes(pixels[0, 0]).hex() == colour("vae")[1:]
+    stripe = 56 // library.STRIPE
+    assert pixels.shape == (56, stripe + 4 * 56 + 3 * watch.GAP, 4)
+    assert bytes(pixels[0, 0, :3]).hex() == colour("vae")[1:]
     first = run.previews(run.preview_epochs()[-1]).reconstructions[0, 0]
-    np.testing.assert_array_equal(pixels[::7, library.STRIPE : library.STRIPE + 56 : 7, 0], first)
+    np.testing.assert_array_equal(pixels[::7, stripe : stripe + 56 : 7, 0], first)
 
 
 def test_the_table_to_take_away_holds_no_formula(store: Store) -> None:

@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from core.families import FAMILIES
+from core.families import FAMILIES, RESTORERS
 from tests.serving import ROOT
 from ui.theme import COLOURS, colour
 
@@ -97,6 +97,7 @@ def test_text_can_be_read(scheme: str) -> None:
 def test_charts_and_pages_use_the_same_colours() -> None:
     assert tuple(THEME["chartCategoricalColors"]) == COLOURS
     assert tuple(colour(family.key) for family in FAMILIES) == COLOURS[:SIX]
+    assert {colour(restorer.key) for restorer in RESTORERS} == set(COLOURS[SIX:])
 
 
 def test_every_font_named_is_here_with_its_licence() -> None:

@@ -163,7 +163,7 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
             "This looks like dark ink on light paper. The gray models here saw light ink on dark.",
             icon=":material/invert_colors:",
         )
-        invert = st.toggle("Invert dark-on-light pictures", key="invert", bind="query-params")
+        invert = st.toggle("Invert dark-on-light pictures", value=True, key="invert", bind="query-params")
         centre = st.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
     return [as_input(picture, shape, crop.lower(), invert, centre) for picture in pictures]
 

@@ -116,14 +116,14 @@ def test_a_file_name_is_text_and_never_markup(open_page: Open, six: Store) -> No
     assert "<img src=x" not in html
 
 
-def test_inversion_is_offered_and_never_done_silently(open_page: Open, six: Store) -> None:
+def test_dark_ink_is_inverted_which_is_said_and_can_be_undone(open_page: Open, six: Store) -> None:
     paper = png(255 - np.pad(examples.pictures((1, 28, 28))[4][0], 20))
     page = upload(open_page(PAGE, six, source="Upload"), ("paper.png", paper))
     assert "dark ink" in said(page)
     before = shown(page)
-    assert "inverted" not in before
-    page.toggle(key="invert").set_value(True).run()
-    assert "inverted" in shown(page) and shown(page) != before
+    assert "inverted" in before
+    page.toggle(key="invert").set_value(False).run()
+    assert "inverted" not in shown(page) and shown(page) != before
 
 
 def test_a_photograph_is_told_what_the_models_were_made_for(open_page: Open, six: Store) -> None:

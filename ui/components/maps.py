@@ -15,6 +15,9 @@ import streamlit as st
 HERE = Path(__file__).parent
 HTML = '<div class="maps"></div>'
 MIDDLE = (0.5, 0.5)
+MARGIN = 0.08
+OUTLIERS = 0.002  # share of the codes on either side that a window may leave out
+PRIOR_REACH = 3.5  # standard deviations, where there are no codes to go by
 
 # For classes, which have no order: after Okabe & Ito 2008, as far as it goes. Names stand on the clusters as well.
 CLASS_COLOURS = (
@@ -73,6 +76,16 @@ class Map:
         """N pairs of float32, then N labels of a byte, as base64; classes from the 255th on share a colour."""
         labels = np.zeros(len(self.places)) if self.labels is None else np.minimum(self.labels, 254)
         return b64encode(self.places.astype("<f4").tobytes() + labels.astype(np.uint8).tobytes()).decode()
+
+
+def window_of(places: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """A square around nearly all places; around the prior where there are none."""
+    if not len(places):
+        return (-PRIOR_REACH, PRIOR_REACH), (-PRIOR_REACH, PRIOR_REACH)
+    low, high = np.quantile(places, [OUTLIERS, 1 - OUTLIERS], axis=0)
+    half = max(float((high - low).max()) * (0.5 + MARGIN), 1e-3)
+    x, y = ((low + high) / 2).tolist()
+    return (x - half, x + half), (y - half, y + half)
 
 
 def maps(panels: Sequence[Map], key: str, start: tuple[float, float] = MIDDLE) -> tuple[float, float]:

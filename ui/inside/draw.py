@@ -13,13 +13,12 @@ from core.pictures import as_bytes, png, sheet
 from ui import tables
 from ui.components.maps import Ellipse, maps
 from ui.html import block, captioned, difference, intensity
-from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, closeup, download, equation, ground
+from ui.inside.plane import closeup, decoded_plane
+from ui.inside.subject import CHARTED, CONFIG, FADED, LAYOUT, TINT, Subject, download, equation, subscript
 
-SHOWN = 24  # numbers of the code
 DRAWN = 12  # pictures
 DRAWS = 64  # behind mean and spread
 REACH = 3.0  # standard deviations that the slider goes to either side
-FADED = "#9a9a9a"
 CLOSE = 4.5  # standard deviations from the middle of the close-up to its edge
 
 
@@ -89,7 +88,7 @@ def draw_again() -> None:
 def cloud(subject: Subject, z: Tensor) -> go.Figure:
     """mu and sigma of every number, those that say most first, and where the draw fell."""
     mu, sigma = subject.posterior
-    order = subject.order[:SHOWN]
+    order = subject.order[:CHARTED]
     names = [f"z{subscript(number + 1)}" for number in order]
     hues = [TINT if subject.active(number) else FADED for number in order]
     figure = go.Figure()
@@ -124,7 +123,7 @@ def cloud(subject: Subject, z: Tensor) -> go.Figure:
 
 def the_cloud(subject: Subject, z: Tensor) -> None:
     """As numbers, and among the codes of the test pictures."""
-    found = ground(subject.run)
+    found = decoded_plane(subject.run)
     whole = found is not None and found.plane.is_whole
     left, right = st.columns([2, 5] if whole else [3, 2], gap="large")
     with left:
@@ -161,7 +160,7 @@ def the_cloud(subject: Subject, z: Tensor) -> None:
 
 def tell_cloud(subject: Subject) -> None:
     dim = subject.model.config.latent_dim
-    shown = f" The {SHOWN} of {dim} numbers that say most are shown." if dim > SHOWN else ""
+    shown = f" The {CHARTED} of {dim} numbers that say most are shown." if dim > CHARTED else ""
     silent = sum(not subject.active(number) for number in range(dim))
     mute = (
         f" {silent} of {dim} say nothing about any picture (gray): they repeat the prior." if silent else ""
@@ -250,7 +249,3 @@ def table(subject: Subject, eps: Tensor, z: Tensor) -> pd.DataFrame:
 @torch.inference_mode()
 def drawn_sheet(subject: Subject, z: Tensor) -> bytes:
     return png(sheet(as_bytes(torch.cat([subject.x, subject.model.decode(z)])), 1 + DRAWN))
-
-
-def subscript(number: int) -> str:
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

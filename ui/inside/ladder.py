@@ -20,8 +20,8 @@ from core.store import Run, StoreError
 from ui import runs, shell, tables
 from ui.components.maps import maps
 from ui.html import block, strip
-from ui.inside.draw import FADED
-from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation, ground, is_vae, numbers
+from ui.inside.plane import decoded_plane
+from ui.inside.subject import CONFIG, FADED, LAYOUT, TINT, Subject, download, equation, is_vae, numbers
 from ui.words import as_written, data_title
 
 SHOWN = 9  # pictures in a row
@@ -98,7 +98,7 @@ def show(subject: Subject) -> None:
             "Where a curve of least D for every R is smooth, its slope at the point that β reaches is −β.",
         )
     with two:
-        place = ground(run)
+        place = decoded_plane(run)
         if place is not None:
             names = run.record.dataset.get("class_names", [])
             maps([place.map(f"The codes at β = {beta(run):g}", names)], key=f"ladder-map-{run.id}")

@@ -15,8 +15,7 @@ from core.sampling import decoded, quantiles
 from ui.components.tiles import tiles
 from ui.html import data_uri
 from ui.inputs import pick_one
-from ui.inside.draw import subscript
-from ui.inside.subject import Subject, download, equation
+from ui.inside.subject import Subject, download, equation, subscript
 
 SIDES = (8, 12, 16, 20, 28)
 ZOOMS = (1, 2, 4, 8, 16, 32, 64)

@@ -14,8 +14,18 @@ from core.evaluation import percentile
 from core.pictures import as_bytes
 from ui import tables, work
 from ui.html import block, captioned, intensity
-from ui.inside.draw import FADED, SHOWN, subscript
-from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation, told_of_measuring
+from ui.inside.subject import (
+    CHARTED,
+    CONFIG,
+    FADED,
+    LAYOUT,
+    TINT,
+    Subject,
+    download,
+    equation,
+    subscript,
+    told_of_measuring,
+)
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 DRAWS = (256, 1_024, 4_096, 16_384)
@@ -90,7 +100,7 @@ def totals(found: Parts, unit: str) -> None:
 
 
 def by_number(subject: Subject, found: Parts, unit: str) -> go.Figure:
-    order = subject.order[:SHOWN]
+    order = subject.order[:CHARTED]
     figure = go.Figure(
         go.Bar(
             x=[f"z{subscript(number + 1)}" for number in order],

@@ -18,7 +18,8 @@ from ui import runs, shell
 from ui.components.maps import checked, maps
 from ui.html import block, strip
 from ui.inside.ladder import beta
-from ui.inside.subject import Subject, changed, download, equation, ground, numbers
+from ui.inside.plane import decoded_plane
+from ui.inside.subject import Subject, changed, download, equation, numbers
 from ui.words import as_written, data_title
 
 STEPS = 11
@@ -127,7 +128,7 @@ def draw_maps(subject: Subject, models: dict[str, tuple[Run, Autoencoder]], line
             title if title == Vanilla.title else f"{title}, β = {beta(run):g}", names, path=lines[title]
         )
         for title, (run, _) in models.items()
-        if (found := ground(run)) is not None
+        if (found := decoded_plane(run)) is not None
     ]
     start = checked([number(part) for part in st.query_params.get("at", "").split(",")], (0.5, 0.5))
     at = maps(panels, "maps-plain", start)

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from core.gradients import WAYS, Estimates, estimate
 from ui import tables, work
-from ui.inside.draw import FADED
-from ui.inside.subject import CONFIG, LAYOUT, TINT, Subject, download, equation
+from ui.inside.subject import CONFIG, FADED, LAYOUT, TINT, Subject, download, equation
 
 DRAWS = 2_048
 AVERAGED = (1, 2, 4, 8, 16, 32, 64, 128)

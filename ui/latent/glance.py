@@ -9,9 +9,8 @@ import numpy as np
 import streamlit as st
 
 from core.store import Run
-from ui.components.maps import CLASS_COLOURS
+from ui.components.maps import CLASS_COLOURS, window_of
 from ui.html import block, data_uri
-from ui.inside.subject import window_of
 from ui.latent.ground import TITLES, Ground, ground
 from ui.latent.walk import as_title
 

@@ -15,8 +15,7 @@ from core.pictures import as_bytes
 from core.sampling import decoded
 from ui import runs
 from ui.html import block, strip
-from ui.inside.draw import FADED
-from ui.inside.subject import CONFIG, LAYOUT, is_vae
+from ui.inside.subject import CONFIG, FADED, LAYOUT, is_vae
 from ui.latent.chosen import marked, name
 from ui.latent.ground import Ground, pictures
 from ui.theme import colour

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from core.data import BY_NAME
 from core.files import StoreError
 from core.store import Run
 from ui import inputs, jobs, runs
+from ui.components.scatter import Answer
 from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
 from ui.words import as_written
@@ -100,17 +102,26 @@ def the_map(run: Run, group: runs.Group, place: Ground) -> None:
         on_the_map, near = st.columns([5, 2], gap="medium")
         with on_the_map:
             answer = walk.show(place, beside, kind, colour, codes)
+        held = in_the_lasso(place, beside, kind, answer)
         with near:
+            if held is not None:
+                st.info(f"The lasso holds {len(held):,} pictures. What they share stands below the map.")
             chosen.neighbours(place, model, answer.picked)
         walk.tell(place, beside, kind)
         offer_map(run, place)
     if mine and codes is not None:
         here.show(place, model, mine, codes)
-    if answer.lasso is not None:
-        on, corners = answer.lasso
-        drawn_on = beside if on == 1 and beside is not None else place
-        shown = kind if kind in drawn_on.maps else next(iter(drawn_on.maps))
-        chosen.group(place, model, chosen.within(drawn_on, shown, corners))
+    if held is not None:
+        chosen.group(place, model, held)
+
+
+def in_the_lasso(place: Ground, beside: Ground | None, kind: str, answer: Answer) -> np.ndarray | None:
+    """The pictures that were drawn around, on whichever of the two maps."""
+    if answer.lasso is None:
+        return None
+    on, corners = answer.lasso
+    drawn_on = beside if on == 1 and beside is not None else place
+    return chosen.within(drawn_on, kind if kind in drawn_on.maps else next(iter(drawn_on.maps)), corners)
 
 
 # --- what is missing --------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ def test_a_lasso_asks_what_it_holds(app: Server, page: Page, by: str) -> None:
         page.get_by_role("button", name="Lasso").click()
     drag(page, top, around)
     page.keyboard.up("Shift")
-    expect(page.get_by_text("What is this?")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("The lasso holds")).to_be_in_viewport(timeout=PATIENCE)
+    expect(page.get_by_text("What is this?")).to_be_visible()
     expect(page.get_by_alt_text("the mean of 500 of them")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Table", exact=True).click()

@@ -143,7 +143,7 @@ def test_a_lasso_is_answered(open_page: Open, mapped: Store) -> None:
     run = of(mapped, "vae")
     page = choose(open_page(PAGE, mapped, run=run.id), run, lasso=WHOLE)
     assert not page.exception
-    assert "What is this? 300 pictures" in said(page)
+    assert "What is this? 300 pictures" in said(page) and "The lasso holds 300 pictures" in said(page)
     worst = int(run.codes().errors.argmax())
     label = load("digits").test.labels[worst]
     assert picture(load("digits").test.images[worst], f"{label} · picture {worst}") in shown(page)

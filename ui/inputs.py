@@ -217,7 +217,7 @@ def data_pictures(shape: Shape, name: str, single: bool) -> list[Input]:
         return []
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     first = left.number_input(
-        f"{'Test' if single else 'From test'} picture number (of {len(data.test)})",
+        f"{'Test' if single else 'From test'} picture number (of {len(data.test):,})",
         0,
         len(data.test) - 1,
         0,

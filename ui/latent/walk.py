@@ -91,7 +91,7 @@ def opened_with(key: str, count: int) -> int:
     """The picture that the address names as a map opens. A click leaves it as it is, or the whole map would be sent again."""
     if key not in st.session_state or "opened with" not in st.session_state:
         asked = st.query_params.get(PICTURE, "")
-        st.session_state["opened with"] = int(asked) if asked.isdecimal() and int(asked) < count else 0
+        st.session_state["opened with"] = next((one for one in range(count) if str(one) == asked), 0)
     return int(st.session_state["opened with"])
 
 

@@ -13,8 +13,11 @@ HERE = Path(__file__).parent
 PAGES = HERE.parent / "pages"
 BRAND = HERE / "static" / "brand"
 # What is chosen is written in the primary colour, which is made for white words on it: on a dark ground it has 3.7:1, links 8:1.
+# Buttons in a row leave their right edge to the next one, which may stand in the next row.
 CHOSEN = """<style>
 [data-testid="stButtonGroup"] [data-selected="true"] { color: light-dark(LIGHT, DARK) !important; }
+[data-variant="segmented_control"] { border-right-width: 1px !important; margin-right: -1px; }
+[data-variant="segmented_control"][data-selected="true"] { position: relative; }
 </style>"""
 
 

@@ -209,7 +209,8 @@ def one_run(store: Store, chosen: list[Run], group: Group) -> None:
 
 def manage(store: Store, run: Run, group: Group) -> None:
     (title,) = library.titles([run], group)
-    st.caption(f"**{as_written(title)}** · {as_written(run.id)}")
+    id = "" if run.id in title else f" · {as_written(run.id)}"
+    st.caption(f"**{as_written(title)}**{id}")
     known = {tag for other in group.runs for tag in other.record.tags} | set(run.record.tags)
     with st.form(f"form-{run.id}", border=False):
         name, tags, save = st.columns([4, 4, 1], vertical_alignment="bottom")

@@ -18,6 +18,6 @@ def test_the_loss_comes_first_and_is_python(Family: type[Autoencoder]) -> None:
 
 def test_what_the_loss_calls_comes_along_however_far_down() -> None:
     names = {node.name for node in ast.parse(source(GAN)).body if isinstance(node, ast.FunctionDef)}
-    assert {"critic_loss", "generator_loss", "encoder_loss", "judge"} <= names
+    assert {"critic_loss", "generator_loss", "encoder_loss", "augmented_critic"} <= names
     names = {node.name for node in ast.parse(source(VAE)).body if isinstance(node, ast.FunctionDef)}
     assert {"posterior", "nll", "log_weights", "beta"} <= names

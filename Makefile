@@ -3,7 +3,7 @@
 check:
 	ruff format --check .
 	ruff check .
-	mypy core
+	mypy
 	pytest
 
 format:

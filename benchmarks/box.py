@@ -116,7 +116,7 @@ def make(one: Shipped, store: Store) -> None:
         training = run.begin(torch.device("cpu"))
     learn(one.id, run, training, data)
     if one.dataset == EMOJI:
-        run.update(metrics=dict(run.record.metrics) | {"nearest": nearness(training.model, data)})
+        run.update(metrics=dict(run.record.metrics) | {"nearest": nearness(run.load(), data)})
     (run.folder / "cache").rename(run.folder / "shipped")
     for name in MADE_WHILE_TRAINING:
         (run.folder / name).unlink(missing_ok=True)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from playwright.sync_api import Page
 
 from core import export
 from core.evaluation import summarise
-from core.families import VAE
+from core.families.vae import VAE
 from core.family import Shape
 from core.store import Run, Store
 from core.training import Plan, train
@@ -26,7 +28,7 @@ from tests.serving import chromium, serving, settle, visit
 SECONDS = 4.0
 PATIENCE = 60_000  # milliseconds
 ENGINES = ("browser", "socket", "fragment")
-DECODERS = {
+DECODERS: dict[str, tuple[Shape, dict[str, Any]]] = {
     "MLP, 28x28": ((1, 28, 28), {"net": "mlp", "latent_dim": 2}),
     "convolutional, 28x28": ((1, 28, 28), {"latent_dim": 32}),
     "convolutional, 64x64x3": ((3, 64, 64), {"latent_dim": 64}),
@@ -47,15 +49,16 @@ def main() -> None:
                     page.context.close()
 
 
-def made(store: Store, shape: Shape, settings: dict[str, object]) -> Run:
+def made(store: Store, shape: Shape, settings: Mapping[str, Any]) -> Run:
     """A VAE that has hardly learnt: its speed is that of any."""
     data = toy.dataset(shape, train=64, held_out=32)
-    run = store.create(VAE(VAE.Config(**settings), shape), Plan(epochs=1, threads=1, previews=1), data)
+    model = VAE(VAE.Config(**settings), shape)
+    run = store.create(model, Plan(epochs=1, threads=1, previews=1), data)
     training = run.begin(torch.device("cpu"))
     for _ in run.record_events(train(training, data), training):
         pass
-    summarise(run, training.model, data)
-    export.keep(run, training.model)
+    summarise(run, model, data)
+    export.keep(run, model)
     return run
 
 

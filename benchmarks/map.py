@@ -46,6 +46,7 @@ def main() -> None:
 
 def in_a_browser(folder: Path) -> None:
     points = many(folder / "store")
+    assert points.labels is not None
     np.savez(folder / "points.npz", places=points.codes.numpy(), labels=points.labels.numpy())
     print(f"{POINTS:,} points, Chromium without GPU")
     with chromium() as browser:

@@ -35,18 +35,18 @@ def main() -> None:
     print(
         "| family | images/s | MSE | SSE | SSIM | numbers | bits | PCA: MSE | SSIM |\n|---|---|---|---|---|---|---|---|---|"
     )
-    for Family in FAMILIES:
+    for kind in FAMILIES:
         plan = Plan(seconds=chosen.seconds, seed=chosen.seed)
         torch.set_num_threads(plan.threads)
-        training = Training(Family(Family.Config(), data.shape), plan)
+        model = kind(kind.Config(), data.shape)
+        training = Training(model, plan)
         last = [event for event in train(training, data) if isinstance(event, Finished)][-1]
-        model = training.model
         scored = evaluate(model, data.test)
         pca = PCA(data, model.code_numbers())
         images = data.test.images[:PICTURES]
         similar = np.mean([ssim(a, b / 255) for a, b in zip(pca.reconstruct(images), images, strict=True)])
         row = [
-            Family.key,
+            kind.key,
             f"{training.step * plan.batch_size / last.seconds:,.0f}",
             f"{scored['mse']:.5f}",
             f"{scored['sse']:.2f}",
@@ -63,7 +63,7 @@ def main() -> None:
             with torch.inference_mode():
                 samples = model.sample(40, torch.Generator().manual_seed(chosen.seed))
                 shown = torch.cat([x, model.reconstruct(x), samples])
-            (chosen.out / f"{Family.key}.png").write_bytes(png(sheet(as_bytes(shown), 10)))
+            (chosen.out / f"{kind.key}.png").write_bytes(png(sheet(as_bytes(shown), 10)))
 
 
 if __name__ == "__main__":

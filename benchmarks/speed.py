@@ -60,6 +60,7 @@ class Case:
         data = load("mnist")
         count = BATCH * (self.batches if device.type == "cpu" else len(data.train) // BATCH)
         labels = data.train.labels
+        assert labels is not None
         return replace(data, train=Split(data.train.images[:count], labels[:count]))
 
     def model(self, data: Dataset, device: torch.device) -> VAE:

@@ -234,6 +234,7 @@ class Family(nn.Module, ABC):
     objective: ClassVar[str]  # LaTeX
     symbol: ClassVar[str]  # name of a Material symbol
     headline: ClassVar[str]  # the validation number that training is to lower
+    sampling: ClassVar[str]  # how the further pictures of `preview` come about
     Config: ClassVar[type[Config]]
 
     def __init__(self, config: Any, shape: Shape) -> None:
@@ -280,7 +281,7 @@ class Family(nn.Module, ABC):
 class Autoencoder(Family):
     """Picture to code and back, and new pictures from drawn codes."""
 
-    sampling: ClassVar[str] = "drawn from a Gaussian mixture over training codes"
+    sampling = "drawn from a Gaussian mixture over training codes"
     from_prior: ClassVar[bool] = False  # whether it samples from N(0, I)
 
     def __init__(self, config: Any, shape: Shape) -> None:
@@ -328,7 +329,7 @@ class Autoencoder(Family):
 class Restorer(Family):
     """A photograph to a better one, of any height and width. Learns on crops of pieces of `shape`."""
 
-    sampling: ClassVar[str] = "as they came in"  # what the further pictures of `preview` are
+    sampling = "as they came in"
 
     @abstractmethod
     def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:

@@ -62,7 +62,7 @@ def serving(script: Path = ROOT / "app.py", **environment: str) -> Iterator[Serv
         "-m",
         "streamlit",
         "run",
-        script,
+        str(script),
         "--server.headless=true",
         f"--server.port={port}",
     ]

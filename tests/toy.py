@@ -6,7 +6,7 @@ import numpy as np
 
 from core.data import Dataset, Split
 from core.family import Autoencoder, Shape
-from core.training import Plan, Training, train
+from core.training import EpochEnded, Plan, Training, train
 
 CLASSES = ("flat", "falling", "rising")
 QUICK = {"net": "mlp", "hidden": (128,), "lr": 5e-3}  # settings that learn strokes of 16x16 in 320 steps
@@ -33,9 +33,11 @@ def strokes(count: int, shape: Shape, seed: int = 0) -> Split:
 def dataset(shape: Shape = (1, 8, 8), *, train: int = 256, held_out: int = 64, seed: int = 0) -> Dataset:
     """Three disjoint splits: `train` pictures, and `held_out` each for validation and test."""
     whole = strokes(train + 2 * held_out, shape, seed)
+    labels = whole.labels
+    assert labels is not None
 
     def cut(first: int, count: int) -> Split:
-        return Split(whole.images[first : first + count], whole.labels[first : first + count])
+        return Split(whole.images[first : first + count], labels[first : first + count])
 
     return Dataset(
         name="toy",
@@ -58,4 +60,5 @@ def train_quickly(model: Autoencoder, data: Dataset, seed: int = 0, epochs: int 
     """Train a model, with `QUICK` settings in about a second; its last validation."""
     training = Training(model, Plan(epochs=epochs, batch_size=32, seed=seed, previews=0, threads=1))
     *_, ended, _ = train(training, data)
+    assert isinstance(ended, EpochEnded)
     return dict(ended.validation)

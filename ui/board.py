@@ -15,7 +15,7 @@ from core.evaluation import Rebuilt
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.store import Run
-from ui import tables
+from ui import downloads
 from ui.html import block, difference, picture
 from ui.inputs import Input
 from ui.runs import Group, label
@@ -149,7 +149,7 @@ def table(pictures: list[Input], columns: list[Column]) -> pd.DataFrame:
 
 
 def csv(pictures: list[Input], columns: list[Column]) -> bytes:
-    return tables.csv(table(pictures, columns))
+    return downloads.csv(table(pictures, columns))
 
 
 def archive(pictures: list[Input], columns: list[Column]) -> bytes:

@@ -51,7 +51,7 @@ def pick() -> Look | None:
         "Pictures",
         list(titles),
         index=list(titles).index(start),
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key="data",
         bind="query-params",
     )

@@ -73,17 +73,14 @@ def example_pictures(shape: Shape, dataset: str, single: bool) -> list[Input]:
     tiles = _examples(shape, dataset)
     names = list(tiles)
     start = [name for name in ("digit 2", "digit 5", "digit 8") if name in names] or names[:3]
-    chosen = st.pills(
-        "Which",
-        names,
-        selection_mode="single" if single else "multi",
-        default=start[0] if single else start,
-        key=f"example{'' if single else 's'}-{'-'.join(names[0].split())}",
-        bind="query-params",
-        wrap=True,
-    )
+    key = "-".join(names[0].split())
     if single:
-        return [Input(chosen, tiles[chosen])] if chosen else []
+        one = st.pills("Which", names, default=start[0], key=f"example-{key}", bind="query-params", wrap=True)
+        chosen = [one] if one else []
+    else:
+        chosen = st.pills(
+            "Which", names, selection_mode="multi", default=start, key=f"examples-{key}", bind="query-params", wrap=True
+        )  # fmt: skip
     return [Input(name, tiles[name]) for name in names if name in chosen]
 
 
@@ -148,14 +145,14 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
     if not pictures:
         return []
     how, ground = st.columns([2, 3], vertical_alignment="bottom")
-    crop = how.segmented_control(
+    frame = how.segmented_control(
         "Into the models' frame", ("Crop", "Fit"), default="Crop", required=True, key="frame", bind="query-params",
         help="Crop cuts the middle out; Fit keeps the whole picture and pads it.",
     )  # fmt: skip
     if any("transparen" in note for picture in pictures for note in picture.notes):
         colour = ground.color_picker("What lies behind transparent parts", "#ffffff", key="ground")
-        rgb = tuple(bytes.fromhex(colour.lstrip("#")))
-        outcomes = (_read(*file, rgb) for file in files)
+        red, green, blue = bytes.fromhex(colour.lstrip("#"))
+        outcomes = (_read(*file, (red, green, blue)) for file in files)
         pictures = [picture for picture in outcomes if isinstance(picture, intake.Picture)]
     invert = centre = False
     if shape[0] == 1 and any(intake.looks_dark_on_light(picture) for picture in pictures):
@@ -165,7 +162,7 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         )
         invert = st.toggle("Invert dark-on-light pictures", value=True, key="invert", bind="query-params")
         centre = st.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
-    return [as_input(picture, shape, crop.lower(), invert, centre) for picture in pictures]
+    return [as_input(picture, shape, frame == "Fit", invert, centre) for picture in pictures]
 
 
 def received(data: bytes, name: str) -> intake.Picture | None:
@@ -185,9 +182,9 @@ def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Pi
         return str(refusal)
 
 
-def as_input(picture: intake.Picture, shape: Shape, how: str, invert: bool, centre: bool) -> Input:
+def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:
     turned = invert and intake.looks_dark_on_light(picture)
-    pixels = intake.to_shape(picture, shape, how=how, invert=turned)
+    pixels = intake.to_shape(picture, shape, how="fit" if whole else "crop", invert=turned)
     if centre:
         pixels = intake.centre_ink(pixels)
     return Input(picture.name, pixels, picture, picture.notes + (("inverted",) if turned else ()))

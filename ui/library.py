@@ -19,7 +19,7 @@ from core.comparison import LARGEST, MEASURES, differences, score
 from core.families import family
 from core.pictures import as_bytes, as_floats
 from core.store import Run, StoreError
-from ui import axes, tables
+from ui import charts, downloads
 from ui.html import block, data_uri, strip
 from ui.runs import Group, has_codes, label, restorer
 from ui.theme import colour
@@ -232,7 +232,7 @@ def written(path: Path) -> int:
 def csv(frame: pd.DataFrame) -> bytes:
     """The table without its pictures."""
     plain = frame.drop(columns="pictures", errors="ignore").assign(tags=frame["tags"].map(", ".join))
-    return tables.csv(plain)
+    return downloads.csv(plain)
 
 
 # --- side by side -----------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def curves(runs: Sequence[Run], group: Group, term: str, log: bool) -> go.Figure
     name = words(term)
     figure.update_yaxes(
         type="log" if log else "linear", title=f"{escape(name)}, validation", tickformat="~g", nticks=8,
-        tickvals=axes.ticks(y for line in figure.data for y in line.y) if log else None,
+        tickvals=charts.ticks(y for line in figure.data for y in line.y) if log else None,
     )  # fmt: skip
     figure.update_xaxes(title="epochs")
     figure.update_layout(

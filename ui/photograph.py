@@ -17,7 +17,7 @@ from core import intake, rates
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.rates import Row
 from core.store import StoreError
-from ui import axes, inputs, runs, work
+from ui import charts, inputs, runs, work
 from ui.components.compare import compare
 from ui.denoise.memory import remembered
 from ui.denoise.pictures import encoded, shown
@@ -193,7 +193,7 @@ def worked(pixels: np.ndarray, chosen: Chosen, may_stop: bool) -> Squeezed:
 
 def digest(pixels: np.ndarray) -> str:
     """The same for the same picture alone."""
-    return f"{by(pixels)} {hashlib.blake2b(pixels, digest_size=8).hexdigest()}"
+    return f"{by(pixels)} {hashlib.blake2b(pixels.data, digest_size=8).hexdigest()}"
 
 
 # --- what came of it --------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def every_size(chosen: Chosen) -> None:
         legend={"orientation": "h", "yanchor": "bottom", "y": 1, "x": 0},
         xaxis={
             "title": "bits per pixel", "type": "log", "tickformat": "~g",
-            "tickvals": axes.ticks(x for line in figure.data for x in line.x),
+            "tickvals": charts.ticks(x for line in figure.data for x in line.x),
         },
         yaxis_title="PSNR (dB)",
     )  # fmt: skip

@@ -100,6 +100,13 @@ def has_codes(run: Run) -> bool:
     return issubclass(family(run.record.family), Autoencoder)
 
 
+def is_vae(run: Run) -> bool:
+    from core.families import family
+    from core.families.vae import VAE
+
+    return issubclass(family(run.record.family), VAE)
+
+
 def offered() -> list[Group]:
     """What a page of trained models has to choose from; where there is nothing, the page says what to do."""
     opened = found()
@@ -150,7 +157,7 @@ def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
         [run.id for run in within_reach],
         selection_mode="multi",
         default=[run.id for run in within_reach],
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key=f"runs-{group.key}",
         bind="query-params",
         wrap=True,
@@ -159,7 +166,7 @@ def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
         chosen += st.multiselect(
             "Further runs",
             [run.id for run in others],
-            format_func=titles.get,
+            format_func=titles.__getitem__,
             placeholder=f"{len(others)} more: other seeds, sizes and settings",
             key=f"more-{group.key}",
             bind="query-params",

@@ -122,7 +122,7 @@ def row(one: Watched) -> None:
     assert one.job is not None
     words, pictures = st.columns([1, 2], vertical_alignment="center", gap="medium")
     with words:
-        hue = colour(found) if (found := family_of(one.job)) else "transparent"
+        hue = colour(kind) if (kind := family_of(one.job)) else "transparent"
         st.html(block(f'<div class="head" style="border-color: {hue}"></div>'))
         st.markdown(f"{ICONS.get(one.state, '')} **{as_written(one.job.title)}**")
         if one.active:

@@ -218,8 +218,11 @@ def is_training(job: Job) -> bool:
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
-    assert one.run or one.job
-    lane = f"train-{one.run.record.device or 'cpu'}" if one.run else one.job.lane
+    if one.run:
+        lane = f"train-{one.run.record.device or 'cpu'}"
+    else:
+        assert one.job is not None
+        lane = one.job.lane
     try:
         job = Jobs().start(arguments, one.title, lane=lane)
     except StoreError as error:

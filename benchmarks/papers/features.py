@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.papers.protocol import Terms, cut, each, joined, logistic_error, say, spread, sse, table
-from core import objectives
+from core import nets, objectives
 from core.data import Dataset, Split, load
 from core.families.contractive import Contractive, ContractiveConfig
 from core.families.denoising import Denoising, DenoisingConfig
@@ -28,11 +29,9 @@ def read(seen: Tensor, unseen: Tensor, data: Dataset) -> float:
     return logistic_error(seen, data.train.labels, unseen, data.test.labels)
 
 
-def of_both(
-    data: Dataset, features: Callable[[Tensor], Tensor], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Features of training and test pictures: (B,C,H,W) -> (B,F)."""
-    return each(data.train, features, device), each(data.test, features, device)
+def error_of(features: Callable[[Tensor], Tensor], data: Dataset, device: torch.device) -> float:
+    """Likewise, of features (B,C,H,W) -> (B,F)."""
+    return read(each(data.train, features, device), each(data.test, features, device), data)
 
 
 # --- Makhzani & Frey 2013, arXiv:1312.5663, table 1 -------------------------------------------------------------
@@ -49,6 +48,8 @@ class KSparse(Sparse):
     Chosen on held-out pictures, with two to four minutes of training: its features are read with 1.7 % errors, those of the
     bounded one with 2.8 %; with the first weights of other nets, 2.4 times as large, 2.9 %, and seven units in ten died.
     """
+
+    encoder: nets.Tied
 
     def initialise(self, rng: torch.Generator) -> None:
         super().initialise(rng)
@@ -69,7 +70,7 @@ class KSparse(Sparse):
 def sparse(terms: Terms) -> Iterator[str]:
     """One tied layer, the k largest of 1,000 units kept; k falls over the first part of training, so that no unit dies."""
     data = terms.mnist()
-    raw = read(*of_both(data, nn.Flatten(), terms.device), data)
+    raw = error_of(nn.Flatten(), data, terms.device)
     kept = {
         f"the {ACTIVE} largest units": ACTIVE,
         f"the {KEPT * ACTIVE} largest": KEPT * ACTIVE,
@@ -80,10 +81,10 @@ def sparse(terms: Terms) -> Iterator[str]:
     config = SparseConfig(net="tied", latent_dim=UNITS, k=ACTIVE, lr=3e-3)
     for seed in terms.seeds:
         model = terms.learnt("k-sparse", KSparse(config, data.shape), data, seed=seed, batch_size=256)
-        before = each(data.train, model.encoder, terms.device), each(data.test, model.encoder, terms.device)
+        seen, unseen = (each(split, model.encoder, terms.device) for split in (data.train, data.test))
         for title, units in kept.items():
-            errors[title].append(read(*(model.sparsify(a, units) for a in before), data))
-        dead.append(float((model.sparsify(before[1], ACTIVE).count_nonzero(0) == 0).sum()))
+            errors[title].append(read(model.sparsify(seen, units), model.sparsify(unseen, units), data))
+        dead.append(float((model.sparsify(unseen, ACTIVE).count_nonzero(0) == 0).sum()))
     yield from table(
         ("features", "published error, %", "here"),
         [
@@ -112,6 +113,7 @@ def contractive(terms: Terms) -> Iterator[str]:
         for seed in terms.seeds:
             config = ContractiveConfig(net="tied", latent_dim=UNITS, weight=weight, lr=1e-3)
             model = terms.learnt(f"contractive-{weight:g}", Contractive(config, data.shape), data, seed=seed)
+            assert isinstance(model.encoder, nets.Tied)
             codes = each(data.test, model.encode, terms.device)
             jacobian = objectives.sigmoid_layer_jacobian(
                 codes, model.encoder.layer.weight.detach().cpu()
@@ -119,7 +121,7 @@ def contractive(terms: Terms) -> Iterator[str]:
             squared.append(jacobian.mean().item())
             plain.append(jacobian.sqrt().mean().item())
             saturated.append(100 * ((codes < 0.05) | (codes > 0.95)).double().mean().item())
-            errors.append(read(*of_both(data, model.encode, terms.device), data))
+            errors.append(error_of(model.encode, data, terms.device))
             returned.append(sse(model, data.test, terms.device))
         norms[weight] = squared, plain
         published = ("0.73e-4", "86.36", "1.14") if weight else ("17.5e-4", "49.90", "1.78")
@@ -142,7 +144,13 @@ def contractive(terms: Terms) -> Iterator[str]:
 
 TRAINING = 12_000
 MASKED = 0.25
-SETTINGS = dict(net="mlp", hidden=(UNITS, UNITS), latent_dim=UNITS, lr=1e-3)
+SETTINGS: dict[str, Any] = dict(net="mlp", hidden=(UNITS, UNITS), latent_dim=UNITS, lr=1e-3)
+
+
+def hidden(model: Vanilla | Denoising) -> nn.Module:
+    """Its encoder up to the last hidden layer."""
+    assert isinstance(model.encoder, nn.Sequential)
+    return model.encoder[:-1]
 
 
 def rotated(choosing: bool) -> Dataset:
@@ -171,8 +179,8 @@ def rotated(choosing: bool) -> Dataset:
 def denoising(terms: Terms) -> Iterator[str]:
     """The same net learns to give pictures back: from the pictures, and from pictures with a quarter of their pixels put out."""
     data = rotated(terms.choosing)
-    raw = read(*of_both(data, nn.Flatten(), terms.device), data)
-    models = {
+    raw = error_of(nn.Flatten(), data, terms.device)
+    models: dict[str, Callable[[], Vanilla | Denoising]] = {
         "plain": lambda: Vanilla(VanillaConfig(**SETTINGS), data.shape),
         "denoising": lambda: Denoising(
             DenoisingConfig(noise="masking", amount=MASKED, **SETTINGS), data.shape
@@ -181,7 +189,7 @@ def denoising(terms: Terms) -> Iterator[str]:
     errors: dict[str, list[float]] = {}
     for title, make in models.items():
         learnt = [terms.learnt(f"rotated-{title}", make(), data, seed=seed) for seed in terms.seeds]
-        errors[title] = [read(*of_both(data, model.encoder[:-1], terms.device), data) for model in learnt]
+        errors[title] = [error_of(hidden(model), data, terms.device) for model in learnt]
         say(f"{title}: {errors[title]}")
     yield from table(
         ("", "published, fine-tuned, %", "here, frozen features, %"),

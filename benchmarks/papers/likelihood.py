@@ -3,18 +3,33 @@
 784-200-200-50 and back, white and black pixels drawn anew from the gray values at every step. The paper's layers are tanh, its
 3,280 passes go in batches of 20 with a rate that falls in steps. Ours are normalised, with GELU, in batches of 200: after two
 minutes on one core they were 4 nats ahead. The rate falls along the loop's cosine, and the time is what is given.
+With k = 50 the loss is compiled (that takes a C++ compiler) and multiplies in bfloat16: a step takes a third of the time where
+a processor multiplies tiles. What is reported is read in single precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+from torch import Tensor
+
 from benchmarks.papers.protocol import Terms, spread, table
 from core import elbo
 from core.families.vae import VAE, VAEConfig
+from core.family import Loss, Turn
 
 DRAWS = 5_000
 PUBLISHED = {1: ("86.76", "19"), 5: ("85.54", "22"), 50: ("84.78", "25")}
+
+
+class Compiled(VAE):
+    def loss(self, x: Tensor, turn: Turn) -> Loss:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return compiled_loss(self, x, turn)
+
+
+compiled_loss = torch.compile(VAE.loss)
 
 
 def row(terms: Terms, samples: int) -> Iterator[str]:
@@ -25,7 +40,8 @@ def row(terms: Terms, samples: int) -> Iterator[str]:
     )
     nll, bound, active = [], [], []
     for seed in terms.seeds:
-        model = terms.learnt(f"iwae-{samples}", VAE(config, data.shape), data, seed=seed, batch_size=200)
+        family = Compiled if samples == 50 else VAE
+        model = terms.learnt(f"iwae-{samples}", family(config, data.shape), data, seed=seed, batch_size=200)
         survey = elbo.survey(model, test, seed + 1)
         nll.append(elbo.importance_nll(model, test, DRAWS, seed + 2).mean().item())
         bound.append(survey.negative_elbo.double().mean().item())

@@ -68,7 +68,8 @@ class Terms:
             threads=torch.get_num_threads(),
             previews=0,
         )
-        training = Training(model.to(self.device), plan)
+        model.to(self.device)
+        training = Training(model, plan)
         kind = "choosing" if self.choosing else "whole"
         file = self.folder / f"{name}-{self.seconds:g}s-{kind}-seed{seed}-{make(training)}.safetensors"
         with suppress(FileNotFoundError):
@@ -79,7 +80,7 @@ class Terms:
             self.go_on(name, training, data, file)
         epochs = training.step * batch_size / len(data.train)
         say(f"{name}: seed {seed}, {epochs:.0f} epochs, {training.seconds:.0f} s")
-        return training.model.eval()
+        return model.eval()
 
     def go_on(self, name: str, training: Training, data: Dataset, file: Path) -> None:
         saved = told = time.monotonic()

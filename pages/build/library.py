@@ -16,7 +16,7 @@ from core.families import family
 from core.files import StoreError
 from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
-from ui import comparison, doctor, library, report, shell
+from ui import comparison, doctor, library, report, shell, watch
 from ui.datasets import MOST_MEGABYTES
 from ui.runs import Group, groups, has_codes
 from ui.words import as_written
@@ -70,6 +70,7 @@ def pick(shelves: list[Group]) -> Group:
         key="on",
         bind="query-params",
     )
+    assert key is not None
     return by_key[key]
 
 
@@ -154,7 +155,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
     if terms := library.terms(runs):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             term = st.selectbox(
-                "Validation pictures", terms, format_func=library.words, key="term", bind="query-params", width=320
+                "Validation pictures", terms, format_func=watch.words, key="term", bind="query-params", width=320
             )  # fmt: skip
             log = library.positive(runs, term) and st.toggle(
                 "Logarithmic", value=True, key="log", bind="query-params"
@@ -162,7 +163,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
         st.plotly_chart(
             library.curves(runs, beside, term, log),
             config={"displaylogo": False},
-            alt=f"{library.words(term)} by epoch, a line for each run",
+            alt=f"{watch.words(term)} by epoch, a line for each run",
         )
     elif any(map(library.history, runs)):
         st.caption("These runs have no validation number in common, so there are no curves to show.")
@@ -195,7 +196,7 @@ def one_run(store: Store, chosen: list[Run], group: Group) -> None:
                 "Name, export, make again or delete",
                 list(names),
                 index=None,
-                format_func=names.get,
+                format_func=names.__getitem__,
                 placeholder="one of the ticked runs",
                 key=f"one-of-{zlib.crc32(' '.join(names).encode())}",
             )
@@ -337,11 +338,13 @@ def list_deleted(store: Store) -> None:
 
 def erase(store: Store, one: Deleted) -> None:
     """Asks once more: this cannot be taken back."""
+
+    def gone() -> None:
+        attempt(lambda: store.erase(one.key))
+
     with st.popover("Erase", icon=":material/delete_forever:"):
         st.markdown(f"**{as_written(one.id)}** would be gone for good.")
-        st.button(
-            "Erase for good", key=f"gone-{one.key}", on_click=lambda: attempt(lambda: store.erase(one.key))
-        )
+        st.button("Erase for good", key=f"gone-{one.key}", on_click=gone)
 
 
 main()

@@ -94,19 +94,20 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
             "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, wrap=True,
             key="budget", bind="query-params", help="Quick is for a first look, balanced for a good model, best four times that.",
         )  # fmt: skip
+        epochs: int | None = None
+        seconds: float | None = None
         if chosen == "minutes":
             minutes = st.number_input(
                 "Minutes", 0.5, 10_000.0, 2.0, step=0.5, format="%g", key="minutes", bind="query-params", width=NUMBER
             )  # fmt: skip
-            length = {"seconds": minutes * 60}
+            seconds = minutes * 60
         elif chosen == "epochs":
             epochs = st.number_input(
                 "Epochs", 1, 100_000, 20, key="epochs", bind="query-params", width=NUMBER
             )
-            length = {"epochs": epochs}
         else:
-            length = {"epochs": epochs_for(chosen, pictures)}
-            st.metric("Epochs", f"{length['epochs']:,}", width=NUMBER)
+            epochs = epochs_for(chosen, pictures)
+            st.metric("Epochs", f"{epochs:,}", width=NUMBER)
         batch = st.number_input(
             "Pictures a step", 2, 4096, 64, key="batch", bind="query-params", width=NUMBER
         )
@@ -115,7 +116,7 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
         )  # fmt: skip
         name = st.text_input("Name", placeholder="if you like", max_chars=80, width=NAME)
     try:
-        return Plan(**length, batch_size=batch, seed=seed), name, pick_device()
+        return Plan(epochs=epochs, seconds=seconds, batch_size=batch, seed=seed), name, pick_device()
     except ValueError as error:
         st.error(f"This makes no plan: {error}.", icon=":material/event_busy:")
         return None, name, "cpu"

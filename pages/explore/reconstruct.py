@@ -130,7 +130,7 @@ def offer_refinement(
         )
         loosest = max(range(len(columns)), key=lambda i: columns[i].mean_mse)
         titles = {column.id: column.title for column in columns}
-        id = st.selectbox("Variant", list(titles), index=loosest, format_func=titles.get)
+        id = st.selectbox("Variant", list(titles), index=loosest, format_func=titles.__getitem__)
         if st.button("Search", icon=":material/play_arrow:"):
             _, model = variants[id]
             with work.alone():

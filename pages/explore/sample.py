@@ -134,7 +134,7 @@ def chosen(group: runs.Group, cell: object) -> list[Painter]:
         "Variants, up to four",
         list(titles),
         usual,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         max_selections=MOST,
         key=f"painters-{group.key}",
         bind="query-params",

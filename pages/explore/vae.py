@@ -13,7 +13,8 @@ from core.store import Run, StoreError
 from ui import inputs, runs, shell
 from ui.inside import draw, ladder, manifold, objective, plain, trick
 from ui.inside.ladder import beta
-from ui.inside.subject import Subject, is_vae, numbers
+from ui.inside.subject import Subject, numbers
+from ui.runs import is_vae
 from ui.words import as_written
 
 MANIFOLD = "The manifold"

@@ -86,7 +86,7 @@ def pick(models: Models) -> str:
     return st.selectbox(
         "Cleaned by",
         list(models.titles),
-        format_func=models.titles.get,
+        format_func=models.titles.__getitem__,
         key="model",
         bind="query-params",
         help="Automatic looks at the noise first: one kind of model knows white noise of any strength, one cameras and JPEG. "

@@ -14,10 +14,11 @@ from core import denoisers, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
 from core.pictures import as_floats
-from ui import tables, work
+from ui import work
 from ui.components.compare import compare
 from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, encoded, shown
+from ui.downloads import csv
 from ui.html import block, captioned
 
 SIDE = (
@@ -50,7 +51,7 @@ def show(models: Models, photo: Photo) -> None:
     titles = {one.key: one.title for one in several}
     chosen = st.pills(
         "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],
-        format_func=titles.get, key="methods", bind="query-params", wrap=True,
+        format_func=titles.__getitem__, key="methods", bind="query-params", wrap=True,
     )  # fmt: skip
     if not chosen:
         st.info("Choose at least one method.", icon=":material/touch_app:")
@@ -125,7 +126,7 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
     titles = {one.key: one.title for one in results}
     keys = list(titles)
     looked_at = st.selectbox(
-        "Look closely at", keys, keys.index(best.key), format_func=titles.get, key="closely"
+        "Look closely at", keys, keys.index(best.key), format_func=titles.__getitem__, key="closely"
     )
     one = next(result for result in results if result.key == looked_at)
     compare(
@@ -144,7 +145,7 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
     )
     left, right, _ = st.columns([1, 1, 3])
     left.download_button(
-        "Table", lambda: tables.csv(table(results)), "denoisers.csv", "text/csv",
+        "Table", lambda: csv(table(results)), "denoisers.csv", "text/csv",
         icon=":material/table:", on_click="ignore",
     )  # fmt: skip
     right.download_button(

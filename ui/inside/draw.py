@@ -10,11 +10,12 @@ from torch import Tensor
 
 from core.family import noise_like
 from core.pictures import as_bytes, png, sheet
-from ui import tables
+from ui.charts import CONFIG, FADED, LAYOUT
 from ui.components.maps import Ellipse, maps
+from ui.downloads import csv, download
 from ui.html import block, captioned, difference, intensity
 from ui.inside.plane import closeup, decoded_plane
-from ui.inside.subject import CHARTED, CONFIG, FADED, LAYOUT, TINT, Subject, download, equation, subscript
+from ui.inside.subject import CHARTED, TINT, Subject, equation, subscript
 
 DRAWN = 12  # pictures
 DRAWS = 64  # behind mean and spread
@@ -222,7 +223,7 @@ def save(subject: Subject, eps: Tensor, z: Tensor) -> None:
     with left:
         download(
             "Numbers",
-            lambda: tables.csv(table(subject, eps[0], z[0])),
+            lambda: csv(table(subject, eps[0], z[0])),
             f"{subject.run.id}-cloud.csv",
             "text/csv",
             "table",

@@ -17,11 +17,14 @@ from core.families.vae import VAE
 from core.family import noise_like
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import Run, StoreError
-from ui import runs, shell, tables
+from ui import runs, shell
+from ui.charts import CONFIG, FADED, LAYOUT
 from ui.components.maps import maps
+from ui.downloads import csv, download
 from ui.html import block, strip
 from ui.inside.plane import decoded_plane
-from ui.inside.subject import CONFIG, FADED, LAYOUT, TINT, Subject, download, equation, is_vae, numbers
+from ui.inside.subject import TINT, Subject, equation, numbers
+from ui.runs import is_vae
 from ui.words import as_written, data_title
 
 SHOWN = 9  # pictures in a row
@@ -104,7 +107,7 @@ def show(subject: Subject) -> None:
             maps([place.map(f"The codes at β = {beta(run):g}", names)], key=f"ladder-map-{run.id}")
     left, right, _ = st.columns([1, 1, 4])
     with left:
-        download("Table", lambda: tables.csv(table(ladder, surveys)), "beta.csv", "text/csv", "table")
+        download("Table", lambda: csv(table(ladder, surveys)), "beta.csv", "text/csv", "table")
     with right:
         download("Pictures", lambda: saved(subject, model), f"{run.id}.png", "image/png", "photo_library")
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from core.pictures import as_floats, gif, png, sheet
 from core.sampling import decoded, quantiles
 from ui.components.tiles import tiles
+from ui.downloads import download
 from ui.html import data_uri
 from ui.inputs import pick_one
-from ui.inside.subject import Subject, download, equation, subscript
+from ui.inside.subject import Subject, equation, subscript
 
 SIDES = (8, 12, 16, 20, 28)
 ZOOMS = (1, 2, 4, 8, 16, 32, 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,20 +13,11 @@ import torch
 from core.elbo import Bounds, Parts, parts, tighten
 from core.evaluation import percentile
 from core.pictures import as_bytes
-from ui import tables, work
+from ui import work
+from ui.charts import CONFIG, FADED, LAYOUT
+from ui.downloads import csv, download
 from ui.html import block, captioned, intensity
-from ui.inside.subject import (
-    CHARTED,
-    CONFIG,
-    FADED,
-    LAYOUT,
-    TINT,
-    Subject,
-    download,
-    equation,
-    subscript,
-    told_of_measuring,
-)
+from ui.inside.subject import CHARTED, TINT, Subject, equation, subscript, told_of_measuring
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 DRAWS = (256, 1_024, 4_096, 16_384)
@@ -188,7 +180,7 @@ def tightening(subject: Subject, found: Parts, unit: str) -> None:
         words.markdown(gap(bounds, found, unit))
 
 
-def live(subject: Subject, draws: int) -> list[Bounds]:
+def live(subject: Subject, draws: int) -> Iterator[Bounds]:
     """What the draws give so far, ever more of them; at once where they were drawn before."""
     kept = st.session_state.setdefault("bounds", {})
     key = subject.fingerprint, draws
@@ -244,4 +236,4 @@ def table(subject: Subject, found: Parts) -> bytes:
     rows += [(f"kl_{number + 1}", float(value)) for number, value in enumerate(found.kl[0])]
     for bounds in st.session_state.get("bounds", {}).values():
         rows += [(f"bound_k{k}", value) for k, value in zip(bounds.k, bounds.bound.tolist(), strict=True)]
-    return tables.csv(pd.DataFrame(rows, columns=["part", "nats"]))
+    return csv(pd.DataFrame(rows, columns=["part", "nats"]))

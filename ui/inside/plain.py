@@ -16,10 +16,11 @@ from core.sampling import between, decoded
 from core.store import Run, StoreError
 from ui import runs, shell
 from ui.components.maps import checked, maps
+from ui.downloads import download
 from ui.html import block, strip
 from ui.inside.ladder import beta
 from ui.inside.plane import decoded_plane
-from ui.inside.subject import Subject, changed, download, equation, numbers
+from ui.inside.subject import Subject, changed, equation, numbers
 from ui.words import as_written, data_title
 
 STEPS = 11
@@ -118,7 +119,8 @@ def ends(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 @torch.inference_mode()
 def line(model: Autoencoder, x: Tensor) -> Tensor:
-    return between(*model.encode(x), STEPS)
+    first, second = model.encode(x)
+    return between(first, second, STEPS)
 
 
 def draw_maps(subject: Subject, models: dict[str, tuple[Run, Autoencoder]], lines: dict[str, Tensor]) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import streamlit as st
 import torch
 from torch import Tensor
 
 from core import elbo, objectives
-from core.families import family
 from core.families.vae import VAE
 from core.store import Run
 from ui import runs
@@ -21,7 +18,6 @@ from ui.inputs import Input
 from ui.theme import colour
 
 TINT = colour(VAE.key)
-FADED = "#9a9a9a"
 CHARTED = 24  # numbers of the code
 
 
@@ -68,10 +64,6 @@ class Subject:
         return digest.hexdigest()[:16]
 
 
-def is_vae(run: Run) -> bool:
-    return issubclass(family(run.record.family), VAE)
-
-
 def numbers(run: Run) -> int:
     """How long the code of a run is."""
     return int(run.record.settings().latent_dim)  # type: ignore[attr-defined]
@@ -91,21 +83,11 @@ def equation(text: str, words: str) -> None:
         st.markdown(words)
 
 
-def download(label: str, data: Callable[[], bytes | str], file: str, kind: str, icon: str) -> None:
-    st.download_button(
-        label, data, file, kind, icon=f":material/{icon}:", on_click="ignore", key=f"save-{file}"
-    )
-
-
 def told_of_measuring(run: Run) -> None:
     """Why a number is missing, and how it comes about."""
     st.caption(
         f"The test pictures have not been measured for this run. `python -m core evaluate {run.id} --keep` does it."
     )
-
-
-LAYOUT: dict[str, Any] = dict(margin=dict(l=10, r=10, t=10, b=10), showlegend=False)
-CONFIG = {"displaylogo": False, "displayModeBar": False}
 
 
 def subscript(number: int) -> str:

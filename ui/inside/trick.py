@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from core.gradients import WAYS, Estimates, estimate
-from ui import tables, work
-from ui.inside.subject import CONFIG, FADED, LAYOUT, TINT, Subject, download, equation
+from ui import work
+from ui.charts import CONFIG, FADED, LAYOUT
+from ui.downloads import csv, download
+from ui.inside.subject import TINT, Subject, equation
 
 DRAWS = 2_048
 AVERAGED = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -49,7 +51,7 @@ def show(subject: Subject) -> None:
             f"How far the mean of n draws lies from the gradient, relative to its length: measured on {DRAWS:,} draws for this "
             "picture. Every line falls with 1/√n; the height is the difference."
         )
-        download("Numbers", lambda: tables.csv(table(found)), "gradients.csv", "text/csv", "table")
+        download("Numbers", lambda: csv(table(found)), "gradients.csv", "text/csv", "table")
 
 
 def measured(subject: Subject, seed: int) -> Estimates:

@@ -14,10 +14,10 @@ from core import latent
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.sampling import between, decoded
-from ui import runs, tables
+from ui import runs
 from ui.components.maps import CLASS_COLOURS
+from ui.downloads import csv, download
 from ui.html import block, captioned, picture, strip
-from ui.inside.subject import download
 from ui.latent.ground import Ground, pictures
 
 NEIGHBOURS = 9
@@ -148,7 +148,7 @@ def shares(place: Ground, some: np.ndarray) -> str:
 def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     left, right, _ = st.columns([1, 1, 4])
     with left:
-        download("Table", lambda: tables.csv(table(place, some)), "lasso.csv", "text/csv", "table")
+        download("Table", lambda: csv(table(place, some)), "lasso.csv", "text/csv", "table")
     with right:
         download(
             "Pictures",
@@ -198,7 +198,7 @@ def keep_ends(place: Ground, model: Autoencoder, centre: torch.Tensor, count: in
         )
         download(
             "Direction",
-            lambda: tables.csv(rows),
+            lambda: csv(rows),
             f"{place.run.id}-direction.csv",
             "text/csv",
             "arrow_forward",

@@ -67,8 +67,9 @@ def _ground(folder: str, stamp: tuple[int, ...]) -> Ground | None:
     codes = latent.sampled(known)
     made = latent.kept(run, codes)
     plain = latent.at_once(codes)
-    maps = {kind: made[kind] for kind in ("umap", "raw", "pca") if kind in made}
-    return Ground(run, codes, maps if plain.kind in maps else maps | {plain.kind: plain})
+    maps: dict[str, Map] = {kind: made[kind] for kind in ("umap", "raw", "pca") if kind in made}
+    maps.setdefault(plain.kind, plain)
+    return Ground(run, codes, maps)
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------
@@ -156,7 +157,5 @@ def _agreement(folders: tuple[str, str], changed: tuple[int, int]) -> np.ndarray
 
 def agreement(one: Run, other: Run) -> np.ndarray:
     """Of every picture's neighbours in two codings: Jaccard (N,)."""
-    pair = (one, other)
-    return _agreement(
-        (str(one.folder), str(other.folder)), tuple(run.weights_file.stat().st_mtime_ns for run in pair)
-    )
+    changed = one.weights_file.stat().st_mtime_ns, other.weights_file.stat().st_mtime_ns
+    return _agreement((str(one.folder), str(other.folder)), changed)

@@ -14,10 +14,11 @@ from core.family import Autoencoder
 from core.pictures import as_bytes
 from core.sampling import decoded
 from ui import runs
+from ui.charts import CONFIG, FADED, LAYOUT
 from ui.html import block, strip
-from ui.inside.subject import CONFIG, FADED, LAYOUT, is_vae
 from ui.latent.chosen import marked, name
 from ui.latent.ground import Ground, pictures
+from ui.runs import is_vae
 from ui.theme import colour
 
 CHARTED = 128
@@ -30,7 +31,7 @@ def show(place: Ground, model: Autoencoder) -> None:
     codes = place.codes.codes
     weight, title = importance(place)
     sparse = isinstance(model, Sparse)
-    on = model.speaks(codes) if sparse else torch.ones_like(codes, dtype=torch.bool)
+    on = model.speaks(codes) if isinstance(model, Sparse) else torch.ones_like(codes, dtype=torch.bool)
     speaks = on.float().mean(0)
     order = weight.argsort(descending=True).tolist()
     st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)

@@ -35,8 +35,10 @@ def pick_beside(run: Run, group: Group) -> Run | None:
     """Another variant that coded the same pictures."""
     others = [one for one in group.runs if one.id != run.id and fits(one, run)]
     by_id = {one.id: one for one in others}
-    titles = {None: "Nothing"} | {one: runs.label(run, group) for one, run in by_id.items()}
-    id = st.selectbox("Beside it", list(titles), format_func=titles.get, key=f"beside-{run.id}")
+    titles: dict[str | None, str] = {None: "Nothing"} | {
+        one: runs.label(run, group) for one, run in by_id.items()
+    }
+    id = st.selectbox("Beside it", list(titles), format_func=titles.__getitem__, key=f"beside-{run.id}")
     return by_id[id] if id else None
 
 

@@ -15,9 +15,9 @@ from core.family import Autoencoder
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.robustness import median, randomness
 from core.store import Run
+from ui.downloads import download
 from ui.html import block, captioned
 from ui.inputs import Input
-from ui.inside.subject import download
 
 Models = Mapping[str, tuple[Run, Autoencoder]]  # by title
 

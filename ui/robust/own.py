@@ -10,10 +10,10 @@ import torch
 from core.corruption import BY_NAME
 from core.findings import METRICS, NOTHING, Entry
 from core.pictures import as_floats
-from core.robustness import Measured, Progress, Protocol, measure_pictures, median, nothing, of_model
+from core.robustness import Protocol, measure_pictures, median, nothing, of_model
 from ui import work
+from ui.charts import CONFIG
 from ui.inputs import Input
-from ui.inside.subject import CONFIG
 from ui.robust.live import Models
 from ui.robust.results import curves
 
@@ -62,10 +62,10 @@ def measured(x: torch.Tensor, models: Models, corruption: str) -> list[Entry]:
     key = (corruption, tuple(titles), hash(x.numpy().tobytes()))
     if kept is None or kept[0] != key:
         with work.alone():
-            *_, found = work.steps(measure_pictures(methods, x, protocol), 5 * SEEDS + 1, "Measuring…")
-        kept = key, found
+            *_, last = work.steps(measure_pictures(methods, x, protocol), 5 * SEEDS + 1, "Measuring…")
+        kept = key, last
         st.session_state["own measured"] = kept
-    found: dict[str, Measured] | Progress = kept[1]
+    found = kept[1]
     assert isinstance(found, dict)
     named = titles | {NOTHING: ("Doing nothing", ""), "median": ("Median 3×3", "")}
     return [Entry(one, named[one][0], found[one], family=named[one][1]) for one in found]

@@ -29,7 +29,8 @@ from core.findings import (
 )
 from core.lab import SEARCH
 from core.robustness import FEW
-from ui.inside.subject import CONFIG, LAYOUT, download
+from ui.charts import CONFIG, LAYOUT
+from ui.downloads import download
 from ui.robust import behind
 from ui.robust.wish import Wish
 from ui.theme import colour

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import numpy as np
@@ -18,9 +19,9 @@ from core.evaluation import nearest
 from core.pictures import as_floats, gif, png, sheet
 from core.windows import spherical
 from ui import runs, work
+from ui.downloads import download
 from ui.html import block, captioned, strip
 from ui.inputs import Input
-from ui.inside.subject import download
 from ui.sampling.views import Painter, class_means, dials, draws
 
 STEPS = 13
@@ -57,9 +58,9 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     chosen = [next(one for one in pictures if one.name == name) for name in (first, second)]
     for painter in painters:
         ends = [end(painter, one, search) for one in chosen]
-        codes = [code for code, _ in ends]
-        line = spherical if way != "Straight" else sampling.between
-        films[painter.title] = sampling.decoded(painter.model, line(*codes, FILM))
+        (a, _), (b, _) = ends
+        between = sampling.between if way == "Straight" else spherical
+        films[painter.title] = sampling.decoded(painter.model, between(a, b, FILM))
         residual = " · ".join(words for _, words in ends if words)
         some = films[painter.title][np.linspace(0, FILM - 1, STEPS).round().astype(int)]
         alts = [f"{painter.title}, step {step + 1}" for step in range(STEPS)]
@@ -136,12 +137,16 @@ def grid(painters: Sequence[Painter]) -> None:
             )
             download(
                 "Picture",
-                lambda tiles=tiles: png(sheet(tiles, side)),
+                partial(sheet_png, tiles, side),
                 f"{painter.run.id}-samples.png",
                 "image/png",
                 "photo_library",
             )
             memorised(painter, tiles[:SHOWN_NEAREST])
+
+
+def sheet_png(tiles: np.ndarray, columns: int) -> bytes:
+    return png(sheet(tiles, columns))
 
 
 def memorised(painter: Painter, tiles: np.ndarray) -> None:

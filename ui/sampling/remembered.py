@@ -55,11 +55,11 @@ def read(text: str, painters: Sequence[Painter]) -> list[Remembered]:
         return []
     found = []
     for place in range(counts.pop()):
-        codes = {id: some[place] for id, some in told.items()}
+        by_run = {id: some[place] for id, some in told.items()}
         first = painters[0]
         with torch.inference_mode():
-            pixels = as_bytes(first.model.decode(codes[first.run.id][None]))[0]
-        found.append(Remembered(f"remembered {place + 1}", pixels, codes=codes))
+            pixels = as_bytes(first.model.decode(by_run[first.run.id][None]))[0]
+        found.append(Remembered(f"remembered {place + 1}", pixels, codes=by_run))
     return found
 
 
@@ -67,13 +67,13 @@ def pinned(painters: Sequence[Painter], pins: Sequence[Pin]) -> list[Remembered]
     """Pins as pictures: their codes by every run, their pixels decoded by the first."""
     found = []
     for place, pin in enumerate(pins, 1):
-        codes = {
+        by_run = {
             painter.run.id: torch.tensor(code) for painter, code in zip(painters, pin.codes, strict=True)
         }
         first = painters[0]
         with torch.inference_mode():
-            pixels = as_bytes(first.model.decode(codes[first.run.id][None]))[0]
-        found.append(Remembered(f"pin {place}", pixels, codes=codes))
+            pixels = as_bytes(first.model.decode(by_run[first.run.id][None]))[0]
+        found.append(Remembered(f"pin {place}", pixels, codes=by_run))
     return found
 
 

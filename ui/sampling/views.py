@@ -19,7 +19,7 @@ from ui import runs
 from ui.components.canvas import Pin, View, canvas
 from ui.decoding import MACHINE, SCRIPT, address_of_decoder
 from ui.inputs import Input
-from ui.inside.subject import is_vae
+from ui.runs import is_vae
 from ui.theme import colour
 
 CODES, AROUND, THREE = "Codes", "Around a picture", "Three pictures"
@@ -117,7 +117,7 @@ def view(painter: Painter, kind: str, flat: Sheet, marks: Sequence[tuple[float, 
         id=run.id,
         title=painter.title,
         colour=colour(run.record.family),
-        shape=tuple(painter.model.shape),
+        shape=painter.model.shape,
         origin=flat.origin.numpy(),
         across=flat.across.numpy(),
         up=flat.up.numpy(),

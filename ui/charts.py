@@ -1,10 +1,14 @@
-"""Numbers on logarithmic axes: few enough to be read, and never none."""
+"""What all charts share, and numbers on logarithmic axes: few enough to be read, and never none."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
+LAYOUT: dict[str, Any] = dict(margin=dict(l=10, r=10, t=10, b=10), showlegend=False)
+CONFIG = {"displaylogo": False, "displayModeBar": False}
+FADED = "#9a9a9a"
 FEWEST = 3  # numbers on an axis
 STEPS = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))  # within a decade, from coarse to fine
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.axes import FEWEST, ticks
+from ui.charts import FEWEST, ticks
 
 
 @pytest.mark.parametrize(

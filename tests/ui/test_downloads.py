@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ui.tables import csv
+from ui.downloads import csv
 
 
 def test_nothing_in_a_table_is_a_formula() -> None:

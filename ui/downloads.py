@@ -1,0 +1,23 @@
+"""Files to take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from core.findings import harmless
+
+
+def download(label: str, data: Callable[[], bytes | str], file: str, kind: str, icon: str) -> None:
+    """A button that saves what `data` makes as `file`, of MIME type `kind`; `icon` is the name of a Material symbol."""
+    st.download_button(
+        label, data, file, kind, icon=f":material/{icon}:", on_click="ignore", key=f"save-{file}"
+    )
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    """In which a spreadsheet finds no formulas: names of files, runs and classes may begin like one."""
+    plain = frame.map(lambda value: harmless(value) if isinstance(value, str) else value)
+    return plain.rename(columns=lambda name: harmless(str(name))).to_csv(index=False).encode()

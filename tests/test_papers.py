@@ -12,13 +12,14 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from benchmarks.papers import protocol
+from benchmarks.papers import likelihood, protocol
 from benchmarks.papers.features import KSparse
 from benchmarks.papers.protocol import Terms, classifier_error, logistic_error, packed, spread
 from benchmarks.papers.reconstruction import Bent, Linear, bent
 from core.data import Dataset
 from core.evaluation import PCA
 from core.families.sparse import SparseConfig
+from core.families.vae import VAE, VAEConfig
 from core.families.vanilla import Vanilla, VanillaConfig
 from core.family import Turn
 from core.training import Event, Plan, Training, train
@@ -151,3 +152,14 @@ def test_a_classifier_reads_the_same_from_features_without_their_zeros() -> None
 
 def test_one_value_has_no_spread() -> None:
     assert spread([1.234]) == "1.23" and spread([1.0, 2.0, 3.0], 1) == "2.0 ± 1.0"
+
+
+def test_what_bfloat16_multiplies_gives_nearly_the_same_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)  # a C++ compiler is not everywhere
+    config = VAEConfig(net="mlp", hidden=(16, 16), latent_dim=4, binarise=True, importance_samples=50)
+    exact, quick = VAE(config, (1, 8, 8)), likelihood.Compiled(config, (1, 8, 8))
+    exact.initialise(torch.Generator().manual_seed(0))
+    quick.load_state_dict(exact.state_dict())
+    x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    bounds = [model.loss(x, Turn(torch.Generator().manual_seed(2))).total for model in (exact, quick)]
+    assert bounds[0] != bounds[1] and bounds[1].item() == pytest.approx(bounds[0].item(), rel=0.01)

@@ -17,19 +17,20 @@ from torch import Tensor
 from benchmarks.papers.protocol import Terms, spread, table
 from core import elbo
 from core.families.vae import VAE, VAEConfig
-from core.family import Loss, Turn
+from core.family import Loss, Shape, Turn
 
 DRAWS = 5_000
 PUBLISHED = {1: ("86.76", "19"), 5: ("85.54", "22"), 50: ("84.78", "25")}
 
 
 class Compiled(VAE):
+    def __init__(self, config: VAEConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        self.compiled_loss = torch.compile(super().loss)
+
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         with torch.autocast(x.device.type, torch.bfloat16):
-            return compiled_loss(self, x, turn)
-
-
-compiled_loss = torch.compile(VAE.loss)
+            return self.compiled_loss(x, turn)
 
 
 def row(terms: Terms, samples: int) -> Iterator[str]:

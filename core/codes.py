@@ -10,6 +10,10 @@ from torch import Tensor
 
 from core.tensors import MAX_TENSOR_BYTES
 
+FARTHEST = (
+    1e12  # of a number in a code: what lies in a store may claim more, and its squares would be infinite
+)
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -18,6 +22,11 @@ class Codes:
     codes: Tensor  # (N,Z) float32
     labels: Tensor | None  # (N,) int64
     errors: Tensor  # (N,) float32, mean squared error per pixel of each reconstruction
+
+
+def spread(codes: Tensor) -> Tensor:
+    """How much each number of codes (N,Z) scatters: its standard deviation (Z,). One code alone does not."""
+    return codes.std(0) if len(codes) > 1 else torch.zeros_like(codes[0])
 
 
 def packed(codes: Codes) -> dict[str, Tensor]:
@@ -31,8 +40,11 @@ def packed(codes: Codes) -> dict[str, Tensor]:
     return tensors | {"values": z.gather(1, units), "units": units.short()}
 
 
-def unpacked(tensors: Mapping[str, Tensor], dim: int) -> Codes:
-    """The inverse. Raises KeyError, ValueError or RuntimeError where these are no codes of `dim` numbers."""
+def unpacked(tensors: Mapping[str, Tensor], dim: int, classes: int) -> Codes:
+    """The inverse. Raises KeyError, ValueError or RuntimeError where these are no codes of `dim` numbers.
+
+    Labels that name none of the classes are left out.
+    """
     errors, labels = tensors["errors"].float(), tensors.get("labels")
     count = errors.numel()
     if "codes" in tensors:
@@ -43,4 +55,9 @@ def unpacked(tensors: Mapping[str, Tensor], dim: int) -> Codes:
         z = torch.zeros(count, dim).scatter(1, tensors["units"].long(), tensors["values"].float())
     if z.shape != (count, dim) or errors.ndim != 1 or (labels is not None and labels.shape != errors.shape):
         raise ValueError("codes, labels and errors are not of the same pictures")
-    return Codes(z, None if labels is None else labels.long(), errors)
+    if not ((z.abs() <= FARTHEST).all() and errors.isfinite().all()):
+        raise ValueError("these are no finite numbers")
+    named = None if labels is None else labels.long()
+    if named is not None and not ((named >= 0) & (named < classes)).all():
+        named = None
+    return Codes(z, named, errors)

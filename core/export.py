@@ -59,4 +59,9 @@ def kept(run: Run) -> Path | None:
     if not run.weights_file.exists():
         return None
     found = (file_of(run, place) for place in ("cache", "shipped"))
-    return next((file for file in found if file.is_file() and file.stat().st_size <= MOST_BYTES), None)
+    return next((file for file in found if sound(file)), None)
+
+
+def sound(file: Path) -> bool:
+    """No link: whoever made the run could have anybody's file sent."""
+    return file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_BYTES

@@ -270,7 +270,7 @@ def rows(entries: Sequence[Entry], protocol: Protocol, shape: Shape) -> list[tup
                     value = at(entry.measured, metric, place, level)
                     if value is not None:
                         numbers = (f"{number:.8g}" for number in (value.mean, value.low, value.high))
-                        told = (entry.key, harmless(entry.title), " ".join(entry.trained_on))
+                        told = (harmless(entry.key), harmless(entry.title), " ".join(entry.trained_on))
                         cell = (name, scale, level, amount, metric)
                         table.append((*told, *cell, *numbers, value.n, protocol.seeds))
     return table
@@ -278,7 +278,7 @@ def rows(entries: Sequence[Entry], protocol: Protocol, shape: Shape) -> list[tup
 
 def harmless(text: str) -> str:
     """As a spreadsheet takes it for text: a name may begin like a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@") else text
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r\n") else text
 
 
 def as_csv(entries: Sequence[Entry], protocol: Protocol, shape: Shape) -> str:

@@ -148,7 +148,10 @@ def title_of(run: Run, among: Iterable[Run]) -> str:
     """The family's title; with the run's own where the family has several, or the run a name."""
     title = family(run.record.family).title
     kin = [other for other in among if other.record.family == run.record.family]
-    return title if len(kin) == 1 and not run.record.name else f"{title} · {run.title}"
+    if len(kin) == 1 and not run.record.name:
+        return title
+    alike = sum(other.title == run.title for other in kin)
+    return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
 
 
 def arguments(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> list[str]:

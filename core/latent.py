@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.codes import Codes
+from core.codes import FARTHEST, Codes
 from core.plane import flattened
 from core.run import Run
 
@@ -229,8 +229,14 @@ def unpacked(tensors: Mapping[str, Tensor], codes: Codes) -> dict[str, Map]:
             continue
         places = tensors[f"{kind}.places"].float()
         trust, *accuracies, n = tensors[f"{kind}.quality"].double().reshape(-1).tolist()
-        if places.shape != (len(codes.codes), 2) or not places.isfinite().all() or len(accuracies) != 2:
+        if (
+            places.shape != (len(codes.codes), 2)
+            or not (places.abs() <= FARTHEST).all()
+            or len(accuracies) != 2
+        ):
             raise ValueError("this is no map of these codes")
+        if not 0 <= n <= len(codes.codes):
+            raise ValueError("it cannot have been judged on so many codes")
         by_map, by_code = (None if math.isnan(one) else one for one in accuracies)
         found[kind] = Map(kind, codes, places, Quality(trust, by_map, by_code, int(n)))
     return found

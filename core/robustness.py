@@ -227,6 +227,10 @@ class Measured:
         "mse": torch.float32, "ssim": torch.float16, "drift": torch.float16, "probe": torch.float16
     }  # fmt: skip
 
+    LIMITS: ClassVar[Mapping[str, tuple[float, float]]] = {
+        "mse": (0, 1), "ssim": (-1, 1), "drift": (0, math.inf), "probe": (0, 1)
+    }  # fmt: skip
+
     mse: Tensor
     ssim: Tensor | None = field(default=None)  # below 3x3 there is none
     drift: Tensor | None = field(default=None)
@@ -259,16 +263,20 @@ class Measured:
         return {name: tensor.to(self.KEPT[name.partition(".")[0]]) for name, tensor in parts.items()}
 
     @classmethod
-    def unpacked(cls, tensors: Mapping[str, Tensor], corruptions: int) -> Measured:
-        """Raises KeyError, ValueError or RuntimeError where these are none of so many corruptions."""
+    def unpacked(cls, tensors: Mapping[str, Tensor], protocol: Protocol) -> Measured:
+        """Raises KeyError, ValueError or RuntimeError where these are no measurements under this protocol."""
         found: dict[str, Tensor] = {}
+        corruptions = len(protocol.corruptions)
         for name in cls.KEPT:
             if name != "mse" and f"{name}.clean" not in tensors:
                 continue
             clean, damaged = tensors[f"{name}.clean"].float(), tensors[f"{name}.damaged"].float()
-            if clean.ndim != 1 or damaged.shape != (corruptions, len(LEVELS), len(clean)) or not len(clean):
+            if clean.ndim != 1 or not 1 <= len(clean) <= protocol.pictures:
+                raise ValueError(f"{name} is not of so many pictures")
+            if damaged.shape != (corruptions, len(LEVELS), len(clean)):
                 raise ValueError(f"{name} has another shape")
-            if not (clean.isfinite().all() and damaged.isfinite().all() and damaged.min() >= -1):
+            low, high = cls.LIMITS[name]
+            if not all((part.isfinite() & (part >= low) & (part <= high)).all() for part in (clean, damaged)):
                 raise ValueError(f"{name} is no such number")
             found[name] = torch.cat([clean.expand(corruptions, 1, -1), damaged], 1)
         if len({tensor.shape for tensor in found.values()}) != 1:
@@ -405,8 +413,7 @@ def keep(run: Run, data: Dataset, protocol: Protocol, found: Measured) -> None:
 
 def kept(run: Run, data: Dataset | Mapping[str, Any], protocol: Protocol) -> Measured | None:
     """What was measured of the weights as they are now; `data` may be a run's record of it."""
-    count = len(protocol.corruptions)
-    return run.kept(file_name(data, protocol), lambda tensors: Measured.unpacked(tensors, count))
+    return run.kept(file_name(data, protocol), lambda tensors: Measured.unpacked(tensors, protocol))
 
 
 def baseline_file(root: Path, key: str, data: Dataset | Mapping[str, Any], protocol: Protocol) -> Path:
@@ -428,7 +435,7 @@ def kept_baseline(
 ) -> Measured | None:
     try:
         tensors, _ = read_tensors(baseline_file(root, key, data, protocol))
-        return Measured.unpacked(tensors, len(protocol.corruptions))
+        return Measured.unpacked(tensors, protocol)
     except (OSError, ValueError, KeyError, RuntimeError):
         return None
 

@@ -397,7 +397,7 @@ class Run:
             try:
                 tensors, _ = read_tensors(path)
                 places, epoch = tensors["places"].float(), int(path.stem.removeprefix("places-"))
-                fits = places.ndim == 2 and places.shape[1] == 2 and places.isfinite().all()
+                fits = places.ndim == 2 and places.shape[1] == 2 and len(places) and places.isfinite().all()
                 if not fits or (found and places.shape != found[0][1].shape):
                     continue
                 if (known := tensors.get("labels")) is not None and known.shape == places.shape[:1]:
@@ -409,7 +409,10 @@ class Run:
 
     def codes(self) -> Codes | None:
         """Those of the test pictures, where they were computed from the weights as they are now."""
-        return self.kept("codes", lambda found: unpacked(found, self.record.outline().config.latent_dim))
+        classes = len(self.record.dataset.get("class_names", []))
+        return self.kept(
+            "codes", lambda found: unpacked(found, self.record.outline().config.latent_dim, classes)
+        )
 
     def save_codes(self, codes: Codes, place: str = "cache") -> None:
         """Half precision, and only the active numbers of sparse codes."""
@@ -466,11 +469,14 @@ def check_folder(folder: Path) -> None:
 
 
 def fill(model: Family, tensors: Mapping[str, Tensor]) -> None:
-    """Give a model its weights, in the place of those it has. Raises ValueError where they do not fit."""
+    """Give a model its weights, in the place of those it has. Raises ValueError where they do not fit, or are no numbers."""
     wanted = model.state_dict()
     misfits = sorted(set(wanted) ^ set(tensors)) or [k for k in wanted if not alike(wanted[k], tensors[k])]
     if misfits:
         raise ValueError(f"its weights do not fit its settings ({', '.join(misfits[:3])})")
+    broken = [k for k in sorted(tensors) if not tensors[k].isfinite().all()]
+    if broken:
+        raise ValueError(f"some of its weights are no finite numbers ({', '.join(broken[:3])})")
     with torch.no_grad():
         placed = any(weights.is_meta for weights in wanted.values())
         model.load_state_dict({k: v.to(wanted[k].dtype) for k, v in tensors.items()}, assign=placed)

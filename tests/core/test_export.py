@@ -46,6 +46,14 @@ def test_a_decoder_is_kept_for_its_weights(tmp_path: Path, monkeypatch: pytest.M
     assert export.kept(run) is None
 
 
+def test_a_link_is_no_decoder(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    (tmp_path / "secret").write_text("of somebody else")
+    export.file_of(run).parent.mkdir(exist_ok=True)
+    export.file_of(run).symlink_to(tmp_path / "secret")
+    assert export.kept(run) is None
+
+
 def made(folder: Path) -> Run:
     data = load("digits")
     model = Vanilla(Vanilla.Config(latent_dim=4, width=8, hidden=(16,)), data.shape)

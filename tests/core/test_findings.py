@@ -18,6 +18,7 @@ from core.findings import (
     at,
     difference,
     finding,
+    harmless,
     interval,
     over_seeds,
     relative_error,
@@ -203,13 +204,23 @@ def test_methods_of_few_pictures_do_not_win() -> None:
 
 
 def test_the_table_has_every_cell_and_a_name_is_no_formula() -> None:
-    entries = [Entry("vanilla", "=cmd()", drawn(0.01), ("shot",), family="vanilla"), entry(NOTHING, idle())]
+    entries = [Entry("@cmd", "=cmd()", drawn(0.01), ("shot",), family="vanilla"), entry(NOTHING, idle())]
     table = list(csv.DictReader(io.StringIO(as_csv(entries, TWO, (1, 28, 28)))))
     assert len(table) == 2 * 2 * 6 * 2  # methods, corruptions, levels, metrics
     row = next(
         one for one in table if (one["corruption"], one["level"], one["metric"]) == ("shot", "2", "mse")
     )
-    assert row["title"] == "'=cmd()" and row["scale"] == "ImageNet-C" and row["amount"] == "25"
+    assert (
+        row["method"] == "'@cmd"
+        and row["title"] == "'=cmd()"
+        and row["scale"] == "ImageNet-C"
+        and row["amount"] == "25"
+    )
     assert row["trained_on"] == "shot" and row["n"] == "50" and row["noise_seeds"] == "3"
     assert float(row["mean"]) == pytest.approx(at(entries[0].measured, "mse", 1, 2).mean)
     assert float(row["low"]) < float(row["mean"]) < float(row["high"])
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1"])
+def test_what_a_spreadsheet_may_take_for_a_formula_becomes_text(text: str) -> None:
+    assert harmless(text) == f"'{text}" and harmless(f"a{text}") == f"a{text}"

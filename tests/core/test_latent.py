@@ -186,6 +186,9 @@ def test_maps_are_kept_for_the_weights_they_were_made_of(run: Run) -> None:
         {"raw.places": torch.full((300, 2), math.nan)},
         {"raw.quality": torch.zeros(9).double()},
         {"raw.quality": torch.zeros(()).double()},
+        {"raw.quality": torch.tensor([1.0, 1.0, 1.0, math.inf])},
+        {"raw.quality": torch.tensor([1.0, 1.0, 1.0, 301.0])},
+        {"raw.places": torch.full((300, 2), 1e38)},
     ],
 )
 def test_what_is_no_map_of_these_codes_is_none(run: Run, change: dict[str, Tensor]) -> None:

@@ -141,7 +141,7 @@ def test_rescaling_the_code_changes_no_drift(data: Dataset) -> None:
 def test_one_picture_alone_has_no_drift(data: Dataset) -> None:
     found = result([modelled(vanilla())], data, replace(FEW, pictures=1))["model"]
     assert found.drift is None and found.mse.shape[2] == 1
-    assert Measured.unpacked(found.packed(), len(FEW.corruptions)).n == 1
+    assert Measured.unpacked(found.packed(), FEW).n == 1
 
 
 def test_noise_of_a_picture_depends_on_its_place_the_seed_and_the_damage_alone() -> None:
@@ -295,6 +295,11 @@ def measured(n: int = 4) -> Measured:
         {"mse.clean": torch.zeros(0), "mse.damaged": torch.zeros(2, 5, 0)},
         {"ssim.clean": torch.zeros(7), "ssim.damaged": torch.zeros(2, 5, 7)},
         {"ssim.damaged": torch.full((2, 5, 4), -9.0)},
+        {name: tensor.repeat_interleave(4, -1) for name, tensor in measured().packed().items()},
+        {"mse.clean": torch.full((4,), -1e30)},
+        {"mse.damaged": torch.full((2, 5, 4), -0.5)},
+        {"mse.damaged": torch.full((2, 5, 4), 3e38)},
+        {"probe.clean": torch.full((4,), 7.0), "probe.damaged": torch.ones(2, 5, 4)},
         {"mse.clean": torch.zeros(4, 1)},
     ],
 )

@@ -599,6 +599,12 @@ def other_kind(run: Run) -> None:
     run.weights_file.write_bytes(safetensors.torch.save(state))
 
 
+def no_numbers(run: Run) -> None:
+    state = run.load().state_dict()
+    name = next(iter(state))
+    run.weights_file.write_bytes(safetensors.torch.save(state | {name: state[name] * torch.nan}))
+
+
 def absurd_size(run: Run) -> None:
     edit(
         run,
@@ -622,6 +628,7 @@ def folder_for_weights(run: Run) -> None:
         (other_names, "its weights do not fit its settings"),
         (other_shapes, "its weights do not fit its settings"),
         (other_kind, "its weights do not fit its settings"),
+        (no_numbers, "some of its weights are no finite numbers"),
         (absurd_size, "these settings make no net|its weights would take"),
     ],
 )
@@ -707,11 +714,19 @@ def test_a_broken_preview_is_reported(run: Run, content: bytes) -> None:
         run.previews(2)
 
 
+def test_places_of_no_pictures_hide_none(run: Run) -> None:
+    (run.folder / "previews").mkdir(exist_ok=True)
+    for epoch, places in {0: torch.zeros(0, 2), 1: torch.ones(3, 2)}.items():
+        write_tensors(run.folder / "previews" / f"places-{epoch:05d}.safetensors", {"places": places}, {})
+    ((epoch, found),), _ = run.places()
+    assert epoch == 1 and torch.equal(found, torch.ones(3, 2))
+
+
 # --- codes ------------------------------------------------------------------------------------------------------
 
 
 def codes_of(z: torch.Tensor) -> Codes:
-    return Codes(z, torch.arange(len(z)), torch.linspace(0, 1, len(z)))
+    return Codes(z, torch.arange(len(z)) % 3, torch.linspace(0, 1, len(z)))
 
 
 def test_dense_codes_come_back_in_half_precision(run: Run) -> None:
@@ -720,7 +735,8 @@ def test_dense_codes_come_back_in_half_precision(run: Run) -> None:
     found = Run.open(run.folder).codes()
     assert found is not None and found.labels is not None
     assert torch.equal(found.codes, z.half().float())
-    assert torch.equal(found.labels, torch.arange(9)) and torch.equal(found.errors, torch.linspace(0, 1, 9))
+    assert torch.equal(found.labels, torch.arange(9) % 3)
+    assert torch.equal(found.errors, torch.linspace(0, 1, 9))
 
 
 def test_sparse_codes_take_the_room_of_their_active_numbers() -> None:
@@ -728,18 +744,18 @@ def test_sparse_codes_take_the_room_of_their_active_numbers() -> None:
     z = torch.randn(50, 512, generator=generator).relu() * (torch.rand(50, 512, generator=generator) < 0.02)
     tensors = packed(codes_of(z))
     assert tensors["values"].shape == tensors["units"].shape == (50, int((z.half() != 0).sum(1).max()))
-    assert torch.equal(unpacked(tensors, 512).codes, z.half().float())
+    assert torch.equal(unpacked(tensors, 512, 3).codes, z.half().float())
     silent = codes_of(torch.zeros(3, 8))
-    assert torch.equal(unpacked(packed(silent), 8).codes, silent.codes)
+    assert torch.equal(unpacked(packed(silent), 8, 3).codes, silent.codes)
 
 
 def test_codes_beyond_half_precision_are_kept_whole() -> None:
     z = torch.tensor([[70_000.0, 1.0]])
-    assert torch.equal(unpacked(packed(codes_of(z)), 2).codes, z)
+    assert torch.equal(unpacked(packed(codes_of(z)), 2, 3).codes, z)
 
 
 def test_codes_without_labels_stay_without() -> None:
-    found = unpacked(packed(Codes(torch.ones(2, 3), None, torch.zeros(2))), 3)
+    found = unpacked(packed(Codes(torch.ones(2, 3), None, torch.zeros(2))), 3, 0)
     assert found.labels is None and torch.equal(found.codes, torch.ones(2, 3))
 
 
@@ -760,10 +776,10 @@ def test_codes_beyond_all_memory_are_refused_before_anything_is_allocated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tensors = {"errors": torch.zeros(3), "values": torch.zeros(3, 2), "units": torch.zeros(3, 2)}
-    assert unpacked(tensors, 8).codes.shape == (3, 8)
+    assert unpacked(tensors, 8, 0).codes.shape == (3, 8)
     monkeypatch.setattr(codes, "MAX_TENSOR_BYTES", 95)
     with pytest.raises(ValueError, match="too much memory"):
-        unpacked(tensors, 8)
+        unpacked(tensors, 8, 0)
 
 
 @pytest.mark.parametrize(
@@ -776,6 +792,9 @@ def test_codes_beyond_all_memory_are_refused_before_anything_is_allocated(
         {"errors": torch.zeros(3), "codes": torch.zeros(3, 5)},
         {"errors": torch.zeros(3), "codes": torch.zeros(3, 6), "labels": torch.zeros(2)},
         {"errors": torch.zeros(3), "values": torch.zeros(3, 2), "units": torch.full((3, 2), 6)},
+        {"errors": torch.zeros(3), "codes": torch.full((3, 6), torch.nan)},
+        {"errors": torch.zeros(3), "codes": torch.full((3, 6), 1e30)},
+        {"errors": torch.full((3,), torch.inf), "codes": torch.zeros(3, 6)},
     ],
 )
 def test_codes_that_do_not_fit_are_none(run: Run, tensors: dict[str, torch.Tensor]) -> None:
@@ -783,6 +802,14 @@ def test_codes_that_do_not_fit_are_none(run: Run, tensors: dict[str, torch.Tenso
     header = {"weights": run.weights_hash()}
     write_tensors(run.folder / "cache" / "codes.safetensors", tensors, header)
     assert run.codes() is None
+
+
+@pytest.mark.parametrize("label", [-1, 3, 2**40])
+def test_labels_that_name_no_class_are_left_out(run: Run, label: int) -> None:
+    z = torch.ones(2, 6)
+    run.save_codes(Codes(z, torch.tensor([0, label]), torch.zeros(2)))
+    found = run.codes()
+    assert found is not None and torch.equal(found.codes, z) and found.labels is None
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ UNUSUAL = 95.0
 READING = (
     "Each number compares a reconstruction with the picture the model saw, not with the file that was brought. "
     "PSNR in dB and SSIM: higher is better; MSE per pixel, pixels in 0…1: lower is better. "
-    "*Worse than* is the share of the model's test pictures that came back with a smaller error."
+    "A code is so many times smaller than its picture with 8 bits for every pixel and colour."
 )
+WORSE = "*Worse than* counts the model's own test pictures that came back with a smaller error."
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ def code_size(model: Autoencoder) -> str:
     numbers, ratio = model.code_numbers(), 8 * math.prod(model.shape) / model.code_bits()
     total = model.config.latent_dim
     size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
-    return f"{size} · {ratio:.1f}:1" if ratio > 1 else f"{size} · no compression"
+    return f"{size} · {ratio:.1f}× smaller" if ratio > 1 else f"{size} · no compression"
 
 
 def value(one: Rebuilt, metric: str) -> float:
@@ -82,7 +83,7 @@ def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool
         '<div class="head" style="border-color: transparent">Picture<small>as the models see it</small></div>'
     ]
     for column in columns:
-        words = f"{escape(column.title)}<small>{escape(column.code)}</small>"
+        words = f"{escape(column.title)}<small>{escape(column.code).replace(' · ', ' ·<br>')}</small>"
         cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
     for index, one in enumerate(pictures):
         row = [column.rebuilt[index] for column in columns]

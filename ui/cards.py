@@ -12,6 +12,7 @@ from core import examples, glance
 from core.data import BY_NAME, DataError, is_local, load
 from core.intake import Picture, to_shape
 from ui import shell
+from ui.choices import choice
 from ui.html import block, strip
 from ui.theme import colour
 from ui.words import as_written, data_title, paper
@@ -62,9 +63,7 @@ def pick(shelf: Shelf) -> Shown:
         sources.append(SCANS)
     if shelf.dataset in BY_NAME and is_local(shelf.dataset):
         sources.append(TESTS)
-    source = st.segmented_control(
-        "Pictures", sources, default=EXAMPLES, required=True, key="pictures", bind="query-params"
-    )
+    source = choice("Pictures", sources, EXAMPLES, key="pictures")
     try:
         return Shown(_tiles(source, shelf.dataset, shelf.shape), source)
     except DataError as error:

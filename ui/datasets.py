@@ -15,6 +15,7 @@ from core.archives import Archive
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.errors import Explained
 from ui import jobs
+from ui.choices import choice
 from ui.html import block, strip
 from ui.words import as_written, data_title
 
@@ -97,9 +98,7 @@ def address(name: str) -> dict[str, str]:
 def size_and_colour() -> str:
     """What follows the name of a folder: "@64gray"."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = st.segmented_control(
-            "Cropped to", SIZES, default=64, required=True, format_func=CROPPED.format, wrap=True, key="size", bind="query-params"
-        )  # fmt: skip
+        size = choice("Cropped to", SIZES, 64, format_func=CROPPED.format, wrap=True, key="size")
         gray = st.toggle("Gray", key="gray", bind="query-params", width="content")
     return f"@{size}{'gray' if gray else ''}"
 

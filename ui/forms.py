@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.family import Autoencoder, Config, Setting
 from core.nets import BackboneConfig
+from ui.choices import choice
 
 COLUMNS = 3
 FEW = 3  # choices that stand side by side
@@ -72,7 +73,7 @@ def widget(one: Setting, key: str) -> Any:
     if one.kind is bool:
         return st.toggle(label, value=one.default, **shared)
     if one.choices and len(one.choices) <= FEW:
-        return st.segmented_control(label, one.choices, default=one.default, required=True, **shared)
+        return choice(label, one.choices, one.default, key=key, help=hint)
     if one.choices:
         return st.selectbox(label, one.choices, index=one.choices.index(one.default), **shared)
     if one.kind is int:

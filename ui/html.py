@@ -23,6 +23,7 @@ STYLE = """<style>
 .bn img.smooth { image-rendering: auto; }
 .bn .captioned { gap: 0.7rem; }
 .bn small { opacity: 0.72; font-size: 0.8rem; line-height: 1.35; display: block; }
+.bn img + small { margin-top: 0.15rem; }
 .bn .scroll { overflow-x: auto; padding-bottom: 0.4rem; }
 .bn .board { display: grid; gap: 0.9rem 0.7rem; align-items: start; }
 .bn .head { font-weight: 600; line-height: 1.25; border-top: 3px solid; padding-top: 0.35rem; }

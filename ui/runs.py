@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import ParamSpec
 
 import streamlit as st
 
-from core import elbo, glance
+from core import elbo, glance, latent
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.family import Autoencoder, Restorer
 from core.store import Codes, Damaged, Run, Store, StoreError
 from ui import shell
 from ui.words import as_written, data_title
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,10 @@ def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
 
 
 def label(run: Run, group: Group) -> str:
-    """The family's title; where the family has several, with the run's name, or its seed where they differ in no more."""
+    """The family's title; where the family has several, with the run's name, or its seed where they differ in no more.
+
+    Of two runs with the same name also their ids, so that pages that tell runs by their labels lose none.
+    """
     from core.families import family
 
     title = family(run.record.family).title
@@ -184,7 +191,8 @@ def label(run: Run, group: Group) -> str:
         return title
     nameless = [other for other in kin if not other.record.name]
     if run.record.name or not differ_in_seed(nameless):
-        return f"{title} · {run.title}"
+        alike = sum(other.title == run.title for other in kin)
+        return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
     return f"{title} · seed {run.record.training_plan().seed}"
 
 
@@ -195,6 +203,22 @@ def differ_in_seed(runs: list[Run]) -> bool:
     records = [run.record for run in runs]
     seeds = {one.training_plan().seed for one in records}
     return set(differences(records)) == {"seed"} and len(seeds) == len(runs)
+
+
+def while_there(draw: Callable[P, None]) -> Callable[P, None]:
+    """For a part of a page that is drawn anew by itself, with runs that may have been deleted since the page was."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **more: P.kwargs) -> None:
+        try:
+            draw(*args, **more)
+        except (StoreError, FileNotFoundError):
+            st.warning(
+                "A run on this page was deleted, or has changed. Load the page again, and choose among those that are there.",
+                icon=":material/search_off:",
+            )
+
+    return drawn
 
 
 def model(run: Run) -> Autoencoder:
@@ -261,7 +285,8 @@ def _restorer(folder: str, changed: int) -> Restorer:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _codes(folder: str, changed: int) -> Codes | None:
-    return _run(folder).codes()
+    known = _run(folder).codes()
+    return None if known is None else latent.sampled(known)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,9 +115,27 @@ def show() -> None:
     light, dark = (st.get_option(f"theme.{scheme}.linkColor") or "inherit" for scheme in ("light", "dark"))
     st.html(CHOSEN.replace("LIGHT", light).replace("DARK", dark))
     try:
-        st.navigation(sections()).run()
+        chosen = st.navigation(sections())
+        forget_infinite_numbers()
+        chosen.run()
     finally:
         server.page_drawn.set()
+
+
+def forget_infinite_numbers() -> None:
+    """Start a page anew without the 1e999 that its address may ask for: Streamlit makes no whole number of it, but an error."""
+    found = [name for name in st.query_params if any(map(is_infinite, st.query_params.get_all(name)))]
+    for name in found:
+        del st.query_params[name]
+    if found:
+        st.rerun()
+
+
+def is_infinite(text: str) -> bool:
+    try:
+        return math.isinf(float(text))
+    except ValueError:
+        return False
 
 
 def sections() -> dict[str, list[st.Page]]:

@@ -70,8 +70,7 @@ def pick(shelves: list[Group]) -> Group:
         key="on",
         bind="query-params",
     )
-    assert key is not None
-    return by_key[key]
+    return by_key[key or shelves[0].key]  # an address may name none
 
 
 # --- the runs of one dataset ------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from core.jobs import Jobs
 from core.record import described, planned
 from core.training import BUDGETS, Plan, device_named, epochs_for
 from ui import datasets, estimates, forms, losses, together, watch
+from ui.choices import choice
 from ui.html import block
 from ui.theme import colour
 from ui.words import as_written, paper
@@ -90,9 +91,9 @@ def pick_family() -> type[Autoencoder]:
 def budget(pictures: int) -> tuple[Plan | None, str, str]:
     """Plan, name and device; no plan where what was entered makes none."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.segmented_control(
-            "Budget", (*BUDGETS, *OWN), default="quick", required=True, format_func=str.capitalize, wrap=True,
-            key="budget", bind="query-params", help="Quick is for a first look, balanced for a good model, best four times that.",
+        chosen = choice(
+            "Budget", (*BUDGETS, *OWN), "quick", format_func=str.capitalize, wrap=True,
+            key="budget", help="Quick is for a first look, balanced for a good model, best four times that.",
         )  # fmt: skip
         epochs: int | None = None
         seconds: float | None = None
@@ -127,9 +128,7 @@ def pick_device() -> str:
     best = device_named("auto").type
     if best == "cpu":
         return best
-    return st.segmented_control(
-        "Device", (best, "cpu"), default=best, required=True, key="device", bind="query-params"
-    )
+    return choice("Device", (best, "cpu"), best, key="device")
 
 
 def read_the_loss(Family: type[Autoencoder]) -> None:
@@ -153,8 +152,8 @@ def start(
         all_six = st.button(
             "Train all six", icon=":material/apps:", help="Each family with its defaults and this budget."
         )
-        count = st.segmented_control(
-            "Seeds of each", SEEDS, default=1, required=True, key="seeds", bind="query-params",
+        count = choice(
+            "Seeds of each", SEEDS, 1, key="seeds",
             help="With three, the table at the end can tell families apart from luck.",
         )  # fmt: skip
     if alone:

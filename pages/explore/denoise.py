@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.choices import choice
 from ui.denoise import models, noisy, pictures, trial
 
 NOISY, CLEAN = "My picture is already noisy", "Test on a clean picture"
@@ -18,9 +19,7 @@ def main() -> None:
     found = models.found()
     if found is None:
         return
-    purpose = st.segmented_control(
-        "Purpose", (NOISY, CLEAN), default=NOISY, required=True, key="purpose", bind="query-params", label_visibility="collapsed"
-    )  # fmt: skip
+    purpose = choice("Purpose", (NOISY, CLEAN), NOISY, key="purpose", label_visibility="collapsed")
     chosen = pictures.pick(purpose == NOISY)
     if not chosen:
         st.info("Choose a picture.", icon=":material/touch_app:")

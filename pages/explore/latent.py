@@ -9,6 +9,7 @@ from core.data import BY_NAME
 from core.files import StoreError
 from core.store import Run
 from ui import inputs, jobs, runs
+from ui.choices import choice
 from ui.components.scatter import Answer
 from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
@@ -25,13 +26,11 @@ def main() -> None:
     groups = runs.offered()
     if not groups:
         return
-    chapter = st.segmented_control(
+    chapter = choice(
         "Chapter",
         CHAPTERS,
-        default=CHAPTERS[0],
-        required=True,
+        CHAPTERS[0],
         key="chapter",
-        bind="query-params",
         label_visibility="collapsed",
         width="stretch",
     )
@@ -77,6 +76,7 @@ def into_the_address(key: str) -> None:
 
 
 @st.fragment
+@runs.while_there
 def the_map(run: Run, group: runs.Group, place: Ground) -> None:
     model = runs.model(run)
     cells = st.columns(3 if len(place.maps) > 1 else 2, gap="medium", vertical_alignment="bottom")

@@ -13,6 +13,9 @@ from core.pictures import as_floats
 from core.sampling import refine
 from core.store import Run
 from ui import board, inputs, photograph, runs, work
+from ui.choices import choice
+from ui.downloads import download
+from ui.words import as_written
 
 REFINEMENTS = 200  # steps of descent
 
@@ -72,7 +75,7 @@ def say_what_photographs_need(
     if any(original.pixels.shape[2] == 3 for original in found):
         said += ", in colour" if colours == 3 else ", without its colours"
     other = f" For photographs choose “{fitting.title}”." if fitting and fitting.key != group.key else ""
-    st.info(f"{said}.{other}", icon=":material/photo_camera:")
+    st.info(as_written(f"{said}.{other}"), icon=":material/photo_camera:")
 
 
 def show(
@@ -86,37 +89,30 @@ def show(
         rebuilt = rebuild(model, x, None if stored is None else stored.errors, refined)
         columns.append(board.Column.of(run, model, group, rebuilt, refined is not None))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    metric = left.segmented_control(
+    metric = choice(
         "Number below each picture",
         board.METRICS,
-        default="PSNR",
-        required=True,
+        "PSNR",
         key="metric",
-        bind="query-params",
+        help="PSNR and SSIM: higher is better. MSE: lower is better. ★ marks the best of a row.",
+        place=left,
     )
     errors = right.toggle("Error maps", value=True, key="errors", bind="query-params")
     st.html(board.html(pictures, columns, metric, errors))
-    if errors:
-        st.caption(
-            "Error maps are black where nothing differs, orange where light was lost, blue where it was added."
-        )
+    maps = (
+        "Error maps are black where nothing differs, orange where light was lost, blue where it was added. "
+    )
+    st.caption(f"{maps if errors else ''}{board.WORSE}")
     offer_refinement(columns, variants, x)
     with st.expander("All numbers"):
         st.dataframe(board.table(pictures, columns), hide_index=True)
         st.caption(board.READING)
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
-        "Table",
-        lambda: board.csv(pictures, columns),
-        "reconstructions.csv",
-        "text/csv",
-        icon=":material/table:",
-        on_click="ignore",
-    )
-    right.download_button(
-        "Pictures", lambda: board.archive(pictures, columns), "reconstructions.zip", "application/zip",
-        icon=":material/photo_library:", on_click="ignore",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        download("Table", lambda: board.csv(pictures, columns), "reconstructions.csv", "text/csv", "table")
+        download(
+            "Pictures", lambda: board.archive(pictures, columns), "reconstructions.zip", "application/zip",
+            "photo_library",
+        )  # fmt: skip
 
 
 def offer_refinement(
@@ -144,7 +140,7 @@ def offer_refinement(
             st.rerun()
         key, said = st.session_state.get("refinement", (None, ""))
         if key in [refinement_key(one, x) for one in titles]:
-            st.success(said, icon=":material/check:")
+            st.success(as_written(said), icon=":material/check:")
 
 
 def refinement_key(id: str, x: torch.Tensor) -> tuple[str, int]:

@@ -28,26 +28,28 @@ def main() -> None:
         chosen = runs.choose(group, group.replicated)
         if group.replicated != group.proposed:
             st.caption(
-                "Those that were trained with several seeds: what is said of a family has to hold for all of them. "
-                "Other pages open on longer trained ones, which are among the further runs."
+                "These were trained with several seeds, so that what is found can hold for a family. "
+                "Longer trained ones are among the further runs."
             )
     with left:
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
+        picture = live.pick_picture(pictures)
         corruption = live.pick_damage()
     variants = titled([run for run in group.runs if run.id in chosen], group)
-    if not pictures or not variants:
+    if picture is None or not variants:
         st.info(
-            "Choose a picture." if not pictures else "Choose at least one variant.",
+            "Choose a picture." if picture is None else "Choose at least one variant.",
             icon=":material/touch_app:",
         )
         return
-    live.show(pictures[0], len(pictures) - 1, variants, corruption)
+    live.show(picture, variants, corruption)
     st.divider()
     wanted = wish.ask(group, [run for run, _ in variants.values()])
     entries, missing = wanted.entries()
     measuring.show(wanted, missing)
     if entries:
         results.show(wanted, entries, corruption)
+    measuring.tell_command(wanted)
     own.show(pictures, variants, corruption)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import export
 from ui import inputs, jobs, runs
+from ui.choices import choice
 from ui.components.canvas import checked_at
 from ui.sampling import below, remembered, views
 from ui.sampling.below import MOST_SEED
@@ -32,9 +33,7 @@ def main() -> None:
         st.info("Choose at least one variant.", icon=":material/touch_app:")
         return
     kinds = views.kinds(painters)
-    kind = st.segmented_control(
-        "Plane", kinds, default=kinds[0], required=True, key="plane", bind="query-params", width="stretch"
-    )
+    kind = choice("Plane", kinds, kinds[0], key="plane", width="stretch")
     seed, ends = ask(kind, painters)
     with st.expander(
         "Pictures: examples, uploads, a photo, a drawing",
@@ -59,13 +58,11 @@ def main() -> None:
         "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
         "to single numbers of the code, a double click takes that back. Faint points are the data's codes."
     )
-    what = st.segmented_control(
+    what = choice(
         "Below",
         BELOW,
-        default=BELOW[0],
-        required=True,
+        BELOW[0],
         key="below",
-        bind="query-params",
         label_visibility="collapsed",
         width="stretch",
     )

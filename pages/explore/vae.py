@@ -11,6 +11,7 @@ from core.families.vae import VAE
 from core.pictures import as_floats
 from core.store import Run, StoreError
 from ui import inputs, runs, shell
+from ui.choices import choice
 from ui.inside import draw, ladder, manifold, objective, plain, trick
 from ui.inside.ladder import beta
 from ui.inside.subject import Subject, numbers
@@ -51,8 +52,8 @@ def main() -> None:
             query_params={"family": VAE.title},
         )
         return
-    chapter = st.segmented_control(
-        "Chapter", list(CHAPTERS), default=next(iter(CHAPTERS)), required=True, key="chapter", bind="query-params",
+    chapter = choice(
+        "Chapter", list(CHAPTERS), next(iter(CHAPTERS)), key="chapter",
         label_visibility="collapsed", width="stretch",
     )  # fmt: skip
     left, right = st.columns(2, gap="large")

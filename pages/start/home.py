@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import glance
 from ui import cards, shell
+from ui.choices import choice
 from ui.words import data_title
 
 
@@ -19,14 +20,12 @@ def main() -> None:
     if not shelves:
         without_runs()
         return
-    name = st.segmented_control(
+    name = choice(
         "Trained on",
         list(shelves),
+        next(iter(shelves)),
         format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
-        default=next(iter(shelves)),
-        required=True,
         key="on",
-        bind="query-params",
     )
     shelf = shelves[name]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -46,9 +45,10 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
     counts = {int(run.test["n"]) for run in shelf.runs.values() if "n" in run.test}
     if counts:
         st.caption(
-            "PSNR, SSIM and SSE (squared error summed over a picture) are means over "
-            f"{max(counts):,} test pictures that no model has seen. NLL: negative log-likelihood of black and white ones. "
-            "Probe: a linear classifier on codes. Sure: by 90 % or more. Real pictures have a classifier-Fréchet near 0. "
+            "PSNR and SSIM: higher is better. SSE (squared error summed over a picture), NLL (negative log-likelihood of black "
+            "and white ones), probe error (of a linear classifier on codes) and classifier-Fréchet (near 0 for real pictures): "
+            f"lower is better. PSNR, SSIM and SSE are means over {max(counts):,} test pictures that no model has seen. "
+            "Sure: by 90 % or more. "
             "One training run each: the numbers speak of these runs, not of the families. "
             "The GAN was never asked to rebuild: an encoder beside it guesses the code."
         )

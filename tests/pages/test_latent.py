@@ -24,6 +24,7 @@ from tests.pages.conftest import Open, links, shown, trained
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import checked_lasso, checked_point
 from ui.html import picture
+from ui.latent import walk
 from ui.latent.here import badge
 
 PAGE = "explore/latent.py"
@@ -242,6 +243,38 @@ def test_codes_of_any_size_without_classes(
             assert data_of(page)["sheets"]["decoded"]
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_single_test_picture_is_enough(
+    open_page: Open, mapped: Store, tmp_path: Path, chapter: str
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vanilla")
+    known = run.codes()
+    run.save_codes(Codes(known.codes[:1], known.labels[:1], known.errors[:1]))
+    assert not open_page(PAGE, Store(tmp_path), chapter=chapter, run=run.id).exception
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_labels_of_no_class_are_left_out(
+    open_page: Open, mapped: Store, tmp_path: Path, chapter: str
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vanilla")
+    known = run.codes()
+    run.save_codes(Codes(known.codes, known.labels + 7, known.errors))
+    assert not open_page(PAGE, Store(tmp_path), chapter=chapter, run=run.id).exception
+
+
+def test_a_run_that_vanishes_while_its_map_is_drawn_is_said_to(
+    open_page: Open, mapped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vanilla")
+    monkeypatch.setattr(walk, "pick_beside", lambda *_: shutil.rmtree(run.folder))
+    page = open_page(PAGE, Store(tmp_path), run=run.id)
+    assert not page.exception and "was deleted, or has changed" in said(page)
+
+
 def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp_path: Path) -> None:
     shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
     run = of(Store(tmp_path), "vae")
@@ -290,6 +323,18 @@ def test_lassos_from_a_browser_are_checked(hostile: object) -> None:
 def test_nonsense_in_the_address_is_ignored(open_page: Open, mapped: Store, parameter: str) -> None:
     page = open_page(PAGE, mapped, **{parameter: "../<b>"})
     assert not page.exception and "<b>" not in said(page)
+
+
+def test_a_map_that_the_address_leaves_open_is_the_first(open_page: Open, mapped: Store) -> None:
+    page = open_page(PAGE, mapped, run=of(mapped, "vae").id, kind="", chapter="")
+    assert not page.exception and "Trustworthiness" in said(page)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-inf", "9" * 400])
+def test_infinite_numbers_in_the_address_are_ignored(open_page: Open, mapped: Store, number: str) -> None:
+    page = open_page(PAGE, mapped, mine="true", source="Data", first=number, count=number)
+    assert not page.exception
+    assert page.number_input(key="first").value == 0 and page.number_input(key="count").value == 4
 
 
 def test_empty_and_broken_stores_are_said(open_page: Open, mapped: Store, tmp_path: Path) -> None:

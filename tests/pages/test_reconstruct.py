@@ -21,7 +21,7 @@ from core.families import FAMILIES, GAN, Vanilla
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.pictures import as_floats, png
 from core.rates import Row, compared
-from core.store import Store
+from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
 from tests.photographs import autoencoder, jpeg, scene
@@ -217,6 +217,24 @@ def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> No
 def test_nonsense_in_the_address_is_ignored(open_page: Open, six: Store, parameter: str) -> None:
     page = open_page(PAGE, six, **{parameter: "../../etc/passwd"})
     assert not page.exception
+
+
+def test_what_the_address_leaves_open_is_as_usual(open_page: Open, photographs: Store) -> None:
+    assert " dB" in shown(open_page(PAGE, photographs, metric=""))
+    page = open_page(PAGE, photographs, data="Photographs · any size", photo="")
+    assert not page.exception and len(page.get("bidi_component")) == 1
+
+
+def test_a_name_formats_nothing_in_what_a_search_says(open_page: Open, six: Store, tmp_path: Path) -> None:
+    vanilla = next(run for run in six.runs() if run.record.family == Vanilla.key)
+    for id, name in {"one": "plain", "other": "![](https://elsewhere)"}.items():
+        Run.open(shutil.copytree(vanilla.folder, tmp_path / id)).update(name=name)
+    page = open_page(PAGE, Store(tmp_path))
+    (further,) = {"one", "other"} - set(page.pills(key="runs-digits").value)
+    page.multiselect(key="more-digits").set_value([further]).run()
+    next(box for box in page.selectbox if box.label == "Variant").select("other")
+    next(button for button in page.button if button.label == "Search").click().run()
+    assert not page.exception and r"!\[\]" in page.success[0].value
 
 
 def columns_of(six: Store) -> tuple[list, list[board.Column]]:

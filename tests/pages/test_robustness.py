@@ -17,8 +17,8 @@ from core.findings import METRICS, Entry, area, finding, relative_error, sentenc
 from core.jobs import Jobs
 from core.lab import Lab
 from core.pictures import as_bytes, as_floats, png
-from core.robustness import Protocol, randomness
-from core.store import Store
+from core.robustness import Measured, Protocol, keep, randomness
+from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
 from ui.html import picture
@@ -75,6 +75,16 @@ def test_the_picture_on_the_page_is_damaged_and_decoded_as_core_does(
     words = f"Vanilla · {psnr((back - x).square().mean().item()):.1f} dB"
     assert picture(as_bytes(back)[0], words) in shown(page)
     assert ("damaged · identical" in shown(page)) == (level == 0)
+
+
+def test_any_of_several_pictures_can_be_the_one_that_is_damaged(open_page: Open, tested: Store) -> None:
+    page = open_page(PAGE, tested)
+    page.selectbox(key="damaged").set_value("digit 5").run()
+    assert picture(examples.pictures((1, 8, 8))[5], "digit 5") in shown(page)
+    page.button_group(key="examples-digit-0").set_value(["digit 2", "digit 8"]).run()
+    assert not page.exception and picture(examples.pictures((1, 8, 8))[2], "digit 2") in shown(page)
+    page.button_group(key="examples-digit-0").set_value(["digit 8"]).run()
+    assert not page.exception and picture(examples.pictures((1, 8, 8))[8], "digit 8") in shown(page)
 
 
 def test_other_noise_is_other_noise(open_page: Open, tested: Store) -> None:
@@ -183,6 +193,32 @@ def test_damaged_results_are_measured_anew(open_page: Open, tested: Store, tmp_p
     assert "Not measured yet" in said(page) and "Median" in said(page)
 
 
+def test_results_of_more_pictures_than_there_are_show_those_that_there_are(
+    open_page: Open, tested: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(tested.root, tmp_path, dirs_exist_ok=True)
+    many = Protocol(1_000, 3)
+    count = len(many.subset(load("digits").test))
+    x = torch.linspace(0.9, 0.1, count + 9).expand(len(many.corruptions), 6, -1)
+    for run in Store(tmp_path).runs():
+        keep(run, load("digits"), many, Measured(x))
+        run.update(metrics={"test": {"n": 1_000}})
+    page = open_page(PAGE, Store(tmp_path))
+    assert not page.exception and "Worst 8, what comes back" in shown(page)
+
+
+def test_two_variants_of_one_name_are_both_shown(open_page: Open, tested: Store, tmp_path: Path) -> None:
+    shutil.copytree(tested.root, tmp_path, dirs_exist_ok=True)
+    first = next(run for run in Store(tmp_path).runs() if run.record.family == Vanilla.key)
+    first.update(name="best")
+    twin = Run.open(shutil.copytree(first.folder, tmp_path / "twin"))
+    page = open_page(PAGE, Store(tmp_path))
+    (further,) = {first.id, twin.id} - set(page.pills(key="runs-digits").value)
+    page.multiselect(key="more-digits").set_value([further]).run()
+    assert not page.exception
+    assert all(f"Vanilla · best · {run.id}" in shown(page) for run in (first, twin))
+
+
 def test_ones_own_pictures_are_measured_in_the_page(open_page: Open, tested: Store) -> None:
     page = open_page(PAGE, tested, source="Upload")
     assert "Choose a picture" in said(page)
@@ -207,6 +243,12 @@ def test_runs_of_any_shape_open(open_page: Open, tmp_path: Path) -> None:
 def test_nonsense_in_the_address_is_ignored(open_page: Open, tested: Store, parameter: str) -> None:
     page = open_page(PAGE, tested, **{parameter: "../<b>"})
     assert not page.exception and "<b>" not in said(page)
+
+
+def test_a_number_that_the_address_leaves_open_is_psnr(open_page: Open, tested: Store) -> None:
+    page = open_page(PAGE, tested, number="")
+    told = finding(entries(tested), METRICS["psnr"], 0, 3)
+    assert not page.exception and sentence(told, METRICS["psnr"], "gaussian", 3) in said(page)
 
 
 def test_empty_and_broken_stores_are_said(open_page: Open, tested: Store, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.pages.conftest import Open, links, shown, trained
 from ui.components.maps import checked as place
 from ui.components.tiles import checked as cell
 from ui.html import data_uri, picture
+from ui.inside import draw
 from ui.inside.draw import DRAWN
 from ui.inside.ladder import ladders
 
@@ -142,9 +143,9 @@ def test_turning_a_number_by_hand_moves_the_draw(open_page: Open, flat: Store) -
 
 def test_drawing_again_draws_anew(open_page: Open, flat: Store) -> None:
     page = open_page(PAGE, flat)
-    before = page.slider[0].value
+    before = shown(page)
     next(button for button in page.button if button.label == "Draw again").click().run()
-    assert page.slider[0].value != before
+    assert shown(page) != before
 
 
 def test_kept_eps_stay_when_the_picture_changes(open_page: Open, flat: Store) -> None:
@@ -153,8 +154,9 @@ def test_kept_eps_stay_when_the_picture_changes(open_page: Open, flat: Store) ->
     kept = page.slider[0].value
     pills.set_value("digit 7").run()
     assert page.slider[0].value == kept
+    before = shown(page)
     page.toggle(key="freeze").set_value(False).run()
-    assert page.slider[0].value != kept
+    assert shown(page) != before
 
 
 def test_numbers_that_say_nothing_are_marked(open_page: Open, tmp_path: Path) -> None:
@@ -365,6 +367,12 @@ def test_nonsense_in_the_address_is_ignored(open_page: Open, flat: Store, parame
     assert "<b>" not in said(page)
 
 
+def test_what_the_address_leaves_open_is_as_usual(open_page: Open, flat: Store) -> None:
+    assert "decoded from the draw" in shown(open_page(PAGE, flat, chapter=""))
+    page = open_page(PAGE, flat, chapter="The objective", unit="", draws="")
+    assert not page.exception and metric(page, "KL").endswith("nats")
+
+
 def test_an_uploaded_picture_goes_through(open_page: Open, flat: Store) -> None:
     page = open_page(PAGE, flat, source="Upload")
     assert "Choose a picture" in said(page)
@@ -372,6 +380,17 @@ def test_an_uploaded_picture_goes_through(open_page: Open, flat: Store) -> None:
     assert not page.exception and "decoded from the draw" in shown(page)
     page.file_uploader(key="upload").upload("note.png", b"no picture").run()
     assert not page.exception
+
+
+def test_a_run_that_vanishes_while_its_cloud_is_drawn_is_said_to(
+    open_page: Open, flat: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(flat.root, tmp_path, dirs_exist_ok=True)
+    run = of_beta(Store(tmp_path), 1.0)
+    asked = draw.ask
+    monkeypatch.setattr(draw, "ask", lambda subject: (shutil.rmtree(run.folder), asked(subject))[1])
+    page = open_page(PAGE, Store(tmp_path), run=run.id)
+    assert not page.exception and "was deleted, or has changed" in said(page)
 
 
 def test_without_a_vae_the_page_says_how_to_get_one(open_page: Open, six: Store, tmp_path: Path) -> None:

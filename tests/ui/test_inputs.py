@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from core import examples, intake
 from core.data import sample_photos
 from tests.photographs import scene
-from ui.inputs import PHOTOS, is_photograph
+from ui.inputs import PHOTOS, Input, is_photograph, renamed
 
 
 def brought(image: Image.Image) -> intake.Picture:
@@ -56,3 +56,16 @@ def test_scans_are_none_of_uneven_paper_with_grain(digit: int) -> None:
     wide = np.pad(sheet, ((0, 0), (200, 100)), constant_values=190) * np.linspace(0.88, 1.12, 900)
     scan = (wide + np.random.default_rng(0).normal(0, 8, wide.shape)).clip(0, 255).astype(np.uint8)
     assert not is_photograph(brought(Image.fromarray(scan)))
+
+
+@pytest.mark.parametrize("digit", [2, 5, 8])
+def test_drawings_are_none_in_blue_ink_on_paper_in_warm_light(digit: int) -> None:
+    inked = np.asarray(drawn(digit, 400, 0.05))[..., None] == 0
+    pixels = np.where(inked, [35, 40, 90], [226, 222, 205]).astype(np.uint8)
+    assert not is_photograph(brought(Image.fromarray(pixels)))
+
+
+def test_files_of_one_name_stay_apart_whatever_they_are_called() -> None:
+    flat = np.zeros((1, 8, 8), np.uint8)
+    found = renamed([Input(name, flat) for name in ("a (2)", "a", "a", "a (2)")])
+    assert [one.name for one in found] == ["a (2)", "a", "a (3)", "a (2) (2)"]

@@ -45,6 +45,12 @@ def test_a_name_goes_before_a_seed(store: Store) -> None:
     assert labels(store, *runs) == ["Variational · seed 0", "Variational · seed 1", "Variational · broad"]
 
 
+def test_of_two_with_one_name_the_ids_are_told(store: Store) -> None:
+    runs = [made(store, name="broad"), made(store, 1, "broad"), made(store, name="narrow")]
+    twins = [f"Variational · broad · {run.id}" for run in runs[:2]]
+    assert labels(store, *runs) == [*twins, "Variational · narrow"]
+
+
 @pytest.mark.parametrize("other", [dict(seed=0), dict(seed=1, beta=4.0)])
 def test_nameless_runs_that_differ_in_more_or_in_nothing_keep_their_ids(store: Store, other: dict) -> None:
     runs = [made(store), made(store, **other)]

@@ -172,18 +172,22 @@ def present(models: Models, photo: Photo, cleaned: Cleaned) -> None:
 
 
 def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
-    cells = st.columns(4, gap="medium")
-    cells[0].metric("Noise found", f"{255 * cleaned.noise.sigma:.1f} of 255", help="Its standard deviation.")
-    cells[1].metric("Taken away", f"{cleaned.taken:.1f} of 255", help="Root of the mean squared difference.")
-    if cleaned.psnr is None:
-        cells[2].metric("Size", f"{photo.size[0]} × {photo.size[1]}")
-    else:
-        before, after = cleaned.psnr
-        cells[2].metric(
-            "PSNR", f"{after:.2f} dB", f"{after - before:+.2f} dB",
-            help="Against the clean picture, which is known here: noise as of a camera was added to the example.",
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(
+            "Noise found", f"{255 * cleaned.noise.sigma:.1f} of 255", help="Its standard deviation.", width="content"
         )  # fmt: skip
-    cells[3].metric("Cleaned by", models.titles[cleaned.by])
+        st.metric(
+            "Taken away", f"{cleaned.taken:.1f} of 255", help="Root of the mean squared difference.", width="content"
+        )  # fmt: skip
+        if cleaned.psnr is None:
+            st.metric("Size", f"{photo.size[0]} × {photo.size[1]}", width="content")
+        else:
+            before, after = cleaned.psnr
+            st.metric(
+                "PSNR", f"{after:.2f} dB", f"{after - before:+.2f} dB", width="content",
+                help="Against the clean picture, which is known here: noise as of a camera was added to the example.",
+            )  # fmt: skip
+        st.metric("Cleaned by", models.titles[cleaned.by], width="content")
     st.caption(f"The noise: {cleaned.noise.kind}.")
 
 

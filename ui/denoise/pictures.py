@@ -15,6 +15,7 @@ from PIL import Image
 from core import camera, intake, original, photos
 from core.data import sample_photos
 from core.original import Original
+from ui.choices import choice
 from ui.components.compare import served
 from ui.denoise.memory import remembered
 from ui.inputs import PHOTOS
@@ -54,16 +55,14 @@ class Photo:
 
 def pick(noisy: bool) -> list[Photo]:
     """Draw the choice of pictures. Examples are clean ones, to which noise as of a camera is added where it has to be `noisy`."""
-    source = st.segmented_control(
-        "Pictures", ("Examples", "Upload", "Camera"), default="Examples", required=True, key="source", bind="query-params"
-    )  # fmt: skip
+    source = choice("Pictures", ("Examples", "Upload", "Camera"), "Examples", key="source")
     if source == "Upload":
         return uploads()
     if source == "Camera":
         photo = st.camera_input("Take a photo", key="camera")
         return opened([(photo.getvalue(), "camera.jpg")]) if photo else []
     name = st.pills("Which", PHOTOS, default=PHOTOS[0], required=True, key="example", bind="query-params")
-    return [example(name, noisy)]
+    return [example(name or PHOTOS[0], noisy)]  # an address may name none
 
 
 def uploads() -> list[Photo]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.family import noise_like
 from core.pictures import as_bytes, png, sheet
+from ui import runs
 from ui.charts import CONFIG, FADED, LAYOUT
 from ui.components.maps import Ellipse, maps
 from ui.downloads import csv, download
@@ -24,6 +25,7 @@ CLOSE = 4.5  # standard deviations from the middle of the close-up to its edge
 
 
 @st.fragment
+@runs.while_there
 def show(subject: Subject) -> None:
     cloud_stage, draw_stage = st.container(), st.container()
     with draw_stage:

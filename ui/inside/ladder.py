@@ -66,6 +66,7 @@ def ladders(found: list[Run]) -> list[Ladder]:
 
 
 @st.fragment
+@runs.while_there
 def show(subject: Subject) -> None:
     st.subheader("What β does", anchor=False)
     found = ladders(list(subject.group.runs))
@@ -157,17 +158,15 @@ def say(run: Run, survey: Survey | None) -> None:
         st.caption(f"The test pictures have not been measured. `python -m core evaluate {run.id} --keep` does it.")  # fmt: skip
         return
     active, rate = int(survey.active.sum()), float(survey.kl.mean())
-    cells = st.columns(4)
-    cells[0].metric(
-        "Active numbers",
-        f"{active} of {dim}",
-        help="Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016).",
-    )
-    cells[1].metric("Rate", f"{rate:.1f} nats")
+    varies = "Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016)."
     bernoulli = run.record.settings().likelihood == "bernoulli"  # type: ignore[attr-defined]
     gray = "Of gray pixels: the cross-entropy that training lowers, no likelihood." if bernoulli else None
-    cells[2].metric("Distortion", f"{float(survey.reconstruction.mean()):.1f} nats", help=gray)
-    cells[3].metric("−ELBO", f"{float(survey.negative_elbo.mean()):.1f} nats", help=gray)
+    distortion, bound = float(survey.reconstruction.mean()), float(survey.negative_elbo.mean())
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Active numbers", f"{active} of {dim}", help=varies, width="content")
+        st.metric("Rate", f"{rate:.1f} nats", width="content")
+        st.metric("Distortion", f"{distortion:.1f} nats", help=gray, width="content")
+        st.metric("−ELBO", f"{bound:.1f} nats", help=gray, width="content")
     if len(survey.kl) < 2:
         st.info(
             "There is one test picture: no number can vary, and none be called inactive.",

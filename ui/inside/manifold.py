@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.pictures import as_floats, gif, png, sheet
 from core.sampling import decoded, quantiles
+from ui.choices import choice
 from ui.components.tiles import tiles
 from ui.downloads import download
 from ui.html import data_uri
@@ -94,9 +95,8 @@ def ask(subject: Subject, below: DeltaGenerator) -> tuple[Tensor, int]:
 def the_others(subject: Subject, below: DeltaGenerator) -> Tensor:
     """The code (Z,) whose first two numbers are laid out."""
     dim = subject.model.config.latent_dim
-    kind = st.segmented_control(
-        f"The other {dim - 2} numbers", ("at 0", "as in the picture"), default="at 0", required=True, key="others",
-        bind="query-params",
+    kind = choice(
+        f"The other {dim - 2} numbers", ("at 0", "as in the picture"), "at 0", key="others",
     )  # fmt: skip
     if kind == "at 0":
         return torch.zeros(dim)

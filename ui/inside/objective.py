@@ -15,6 +15,7 @@ from core.evaluation import percentile
 from core.pictures import as_bytes
 from ui import work
 from ui.charts import CONFIG, FADED, LAYOUT
+from ui.choices import choice
 from ui.downloads import csv, download
 from ui.html import block, captioned, intensity
 from ui.inside.subject import CHARTED, TINT, Subject, equation, subscript, told_of_measuring
@@ -28,9 +29,7 @@ HUES = {"reconstruction": "#6682aa", "KL": TINT}
 def show(subject: Subject) -> None:
     head, unit_cell = st.columns([4, 1], vertical_alignment="bottom")
     head.subheader("What training lowers, for this picture", anchor=False)
-    unit = unit_cell.segmented_control(
-        "Unit", list(UNITS), default="nats", required=True, key="unit", bind="query-params"
-    )
+    unit = choice("Unit", list(UNITS), "nats", key="unit", place=unit_cell)
     found = parts(subject.model, subject.x, torch.Generator().manual_seed(0))
     totals(found, unit)
     if subject.model.config.likelihood == "bernoulli" and is_gray(subject):
@@ -72,15 +71,17 @@ def totals(found: Parts, unit: str) -> None:
         scale * float(t) for t in (found.negative_elbo[0], found.reconstruction[0], found.kl[0].sum())
     )
     pixels = found.by_pixel[0].numel()
-    cells = st.columns(4)
-    cells[0].metric(
-        "−ELBO", f"{total:.2f} {unit}", help="The sum of the two parts: at least −log p(x) in the mean."
-    )
-    cells[1].metric(
-        "Reconstruction", f"{reconstruction:.2f} {unit}", help=f"± {scale * float(found.error[0]):.2f} over draws."
-    )  # fmt: skip
-    cells[2].metric("KL", f"{kl:.2f} {unit}")
-    cells[3].metric("A number", f"{total / pixels:.4f} {unit}", help=f"−ELBO over {pixels:,} numbers.")
+    told = {
+        "−ELBO": (total, "The sum of the two parts: at least −log p(x) in the mean."),
+        "Reconstruction": (reconstruction, f"± {scale * float(found.error[0]):.2f} over draws."),
+        "KL": (kl, None),
+    }
+    with st.container(horizontal=True, gap="medium"):
+        for name, (value, help) in told.items():
+            st.metric(name, f"{value:.2f} {unit}", help=help, width="content")
+        st.metric(
+            "A number", f"{total / pixels:.4f} {unit}", help=f"−ELBO over {pixels:,} numbers.", width="content"
+        )  # fmt: skip
     shares = [(name, max(0.0, value)) for name, value in (("reconstruction", reconstruction), ("KL", kl))]
     whole = sum(value for _, value in shares) or 1.0
     bars = "".join(
@@ -169,13 +170,11 @@ def tightening(subject: Subject, found: Parts, unit: str) -> None:
             "Burda, Grosse & Salakhutdinov 2016, eq. 8 and theorem 1. All points come from the same draws in disjoint "
             "groups of k.",
         )
-        draws = st.segmented_control(
-            "Draws", DRAWS, default=1_024, required=True, format_func="{:,}".format, key="draws", bind="query-params"
-        )  # fmt: skip
+        draws = choice("Draws", DRAWS, 1_024, format_func="{:,}".format, key="draws")
         words = st.empty()
     with right:
         chart = st.empty()
-    for bounds in live(subject, int(draws)):
+    for bounds in live(subject, draws):
         chart.plotly_chart(curve(bounds, found, unit), key=f"bounds-{bounds.draws}", config=CONFIG)
         words.markdown(gap(bounds, found, unit))
 

@@ -28,6 +28,7 @@ SAMPLES = 22
 
 
 @st.fragment
+@runs.while_there
 def show(subject: Subject) -> None:
     st.subheader("The same two numbers, with and without a prior", anchor=False)
     pair = find(subject)

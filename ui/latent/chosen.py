@@ -11,6 +11,7 @@ import torch
 from skimage.measure import points_in_poly
 
 from core import latent
+from core.codes import spread
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.sampling import between, decoded
@@ -99,12 +100,12 @@ def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     with left:
         if place.labels is not None:
             st.html(block(shares(place, some)))
-        spread = codes.std(0) if len(some) > 1 else torch.zeros(codes.shape[1])
-        apart = (centre - place.codes.codes.mean(0)).abs() / place.codes.codes.std(0).clamp_min(1e-9)
+        scatter = spread(codes)
+        apart = (centre - place.codes.codes.mean(0)).abs() / spread(place.codes.codes).clamp_min(1e-9)
         telling = apart.argsort(descending=True)[:3].tolist()
         st.caption(
             "Most unlike the rest: "
-            + ", ".join(f"z{i + 1} = {centre[i]:.2f} ± {spread[i]:.2f}" for i in telling)
+            + ", ".join(f"z{i + 1} = {centre[i]:.2f} ± {scatter[i]:.2f}" for i in telling)
             + "."
         )
     with right:

@@ -13,6 +13,7 @@ from ui.components.maps import CLASS_COLOURS, window_of
 from ui.html import block, data_uri
 from ui.latent.ground import TITLES, Ground, ground
 from ui.latent.walk import as_title
+from ui.words import as_written
 
 SIDE = 320  # pixels
 SHEER = "background: color-mix(in srgb, currentColor 6%, transparent)"
@@ -40,7 +41,7 @@ def show(runs: Sequence[Run]) -> None:
         )
     st.html(block(legend(shown), f'<div class="glance">{"".join(cells)}</div>'))
     if missing:
-        st.caption(f"Without codes of test pictures: {', '.join(missing)}.")
+        st.caption(f"Without codes of test pictures: {as_written(', '.join(missing))}.")
 
 
 def legend(places: Sequence[Ground]) -> str:

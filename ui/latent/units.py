@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
+from core.codes import spread
 from core.families.sparse import Sparse
 from core.family import Autoencoder
 from core.pictures import as_bytes
@@ -58,7 +59,9 @@ def show(place: Ground, model: Autoencoder) -> None:
         )
         parts.append(strip(tiles, [name(place, one) for one in some], SHOWN))
     st.html(block(*parts))
-    index = right.slider("Turn it on picture", 0, len(codes) - 1, high[0], key=f"turn-{place.run.id}-{unit}")
+    last, index = len(codes) - 1, 0
+    if last:
+        index = right.slider("Turn it on picture", 0, last, high[0], key=f"turn-{place.run.id}-{unit}")
     turn(place, model, int(index), unit, sparse)
 
 
@@ -67,7 +70,7 @@ def importance(place: Ground) -> tuple[torch.Tensor, str]:
     survey = runs.survey(place.run) if is_vae(place.run) else None
     if survey is not None:
         return survey.kl_by_dimension, "KL, nats"
-    return place.codes.codes.std(0), "standard deviation"
+    return spread(place.codes.codes), "standard deviation"
 
 
 def told(share: float, sparse: bool) -> str:

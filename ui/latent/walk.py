@@ -11,6 +11,7 @@ from torch import Tensor
 from core import latent
 from core.store import Run
 from ui import runs, sheets
+from ui.choices import choice
 from ui.components.scatter import Answer, Panel, Points, scatter
 from ui.latent import ground as grounds
 from ui.latent.ground import TITLES, Ground
@@ -25,10 +26,7 @@ def pick_kind(place: Ground) -> str:
     kinds = list(place.maps)
     if len(kinds) == 1:
         return kinds[0]
-    kind = st.segmented_control(
-        "Map", kinds, default=kinds[0], required=True, format_func=TITLES.__getitem__, key="kind", bind="query-params"
-    )  # fmt: skip
-    return str(kind)
+    return choice("Map", kinds, kinds[0], format_func=TITLES.__getitem__, key="kind")
 
 
 def pick_beside(run: Run, group: Group) -> Run | None:

@@ -43,7 +43,7 @@ def show(wish: Wish, entries: Sequence[Entry], corruption: str, key: str) -> Non
         st.caption("Its best and worst test pictures are shown where the data are on this machine.")
         return
     place = wish.protocol.corruptions.index(corruption)
-    order = entry.measured.mse[place, level].argsort().tolist()
+    order = entry.measured.mse[place, level, : len(pictures[0])].argsort().tolist()
     parts = []
     for title, chosen in (("Best", order[:SHOWN]), ("Worst", order[: -SHOWN - 1 : -1])):
         names = [int(pictures[0][index]) for index in chosen]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -22,6 +22,14 @@ from ui.inputs import Input
 Models = Mapping[str, tuple[Run, Autoencoder]]  # by title
 
 
+def pick_picture(pictures: Sequence[Input]) -> Input | None:
+    """Draw the choice of the one that is damaged step by step, where there are several."""
+    by_name = {one.name: one for one in pictures}
+    if len(pictures) < 2:
+        return next(iter(pictures), None)
+    return by_name[st.selectbox(f"Shown, of {len(pictures)}", list(by_name), key="damaged")]
+
+
 def pick_damage() -> str:
     """Draw the choice of a corruption; a cell of the table may have asked for one."""
     if (asked := st.session_state.pop("corruption asked for", None)) in BY_NAME:
@@ -31,10 +39,10 @@ def pick_damage() -> str:
     )  # fmt: skip
 
 
-def show(picture: Input, others: int, models: Models, name: str) -> None:
+def show(picture: Input, models: Models, name: str) -> None:
     shape = picture.pixels.shape
     scale = scale_for(name, (shape[0], shape[1], shape[2]))
-    left, middle, right = st.columns([4, 1.2, 1.2], vertical_alignment="bottom", gap="large")
+    left, middle, right = st.columns([4, 1.2, 1.2], vertical_alignment="bottom", gap="medium")
     level = left.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params")
     every = middle.toggle("All levels", value=False, key="every", bind="query-params")
     right.button("Other noise", icon=":material/casino:", on_click=draw_again)
@@ -45,8 +53,9 @@ def show(picture: Input, others: int, models: Models, name: str) -> None:
         if amount is None
         else f"{BY_NAME[name].unit} {in_words(amount)}, level {level} of {scale}"
     )
-    first = f" The first of {1 + others} chosen pictures is shown." if others else ""
-    st.caption(f"{BY_NAME[name].title}: {words}. Below each picture its PSNR against the clean one.{first}")
+    st.caption(
+        f"{BY_NAME[name].title}: {words}. Below each picture its PSNR against the clean one: higher is better."
+    )
     x = as_floats(picture.pixels)[None]
     damaged = spoiled(x, name, amount, seed)
     cells = [(picture.name, picture.pixels), (f"damaged · {decibels(damaged, x)}", as_bytes(damaged)[0])]

@@ -30,6 +30,9 @@ def show(wish: Wish, missing: list[str]) -> None:
             )
         elif st.button("Measure", icon=":material/play_arrow:", type="primary"):
             start(wish)
+
+
+def tell_command(wish: Wish) -> None:
     with st.expander("The command line that makes this table", icon=":material/terminal:"):
         whole = shlex.join(["python", "-m", "core", *words(wish), "--out", "robustness.csv"])
         st.code(whole, language="bash", wrap_lines=True)

@@ -30,6 +30,7 @@ from core.findings import (
 from core.lab import SEARCH
 from core.robustness import FEW
 from ui.charts import CONFIG, LAYOUT
+from ui.choices import choice
 from ui.downloads import download
 from ui.robust import behind
 from ui.robust.wish import Wish
@@ -44,16 +45,15 @@ DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dot")
 def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
     level = min(LEVELS[-1], max(0, int(st.session_state.get("level", 3))))
     place = wish.protocol.corruptions.index(corruption)
-    head, choice = st.columns([3, 3], vertical_alignment="bottom")
+    head, right = st.columns([3, 3], vertical_alignment="bottom")
     head.subheader("What was found", anchor=False)
-    key = choice.segmented_control(
+    key = choice(
         "Number",
         list(METRICS),
-        default="psnr",
-        required=True,
+        "psnr",
         format_func=lambda one: METRICS[one].title,
         key="number",
-        bind="query-params",
+        place=right,
     )
     metric = METRICS[key]
     told = finding([said(entry) for entry in entries], metric, place, level)
@@ -121,9 +121,8 @@ def curves(entries: Sequence[Entry], metric: Metric, place: int, corruption: str
     better = "higher is better" if metric.higher else "lower is better"
     legend = dict(orientation="h", y=-0.18, x=0)
     figure.update_layout(height=400, hovermode="x unified", **LAYOUT | dict(showlegend=True, legend=legend))
-    ticks = ["clean", *map(str, LEVELS)]
-    figure.update_xaxes(title=dict(text="level", standoff=4), tickvals=[0, *LEVELS], ticktext=ticks)
-    figure.update_yaxes(title=dict(text=f"{metric.title}{unit}; {better}", standoff=6))
+    figure.update_xaxes(tickvals=[0, *LEVELS], ticktext=["clean", *(f"level {level}" for level in LEVELS)])
+    figure.update_yaxes(title=dict(text=f"{metric.title}{unit}; {better}", standoff=14))
     return figure
 
 
@@ -172,9 +171,7 @@ def all_damages(wish: Wish, entries: list[Entry], metric: Metric) -> tuple[str, 
     idle = next((entry for entry in entries if entry.key == NOTHING), None)
     compared = False
     if metric.key in ("psnr", "mse") and idle is not None:
-        way = st.segmented_control(
-            "Each cell", (AGAINST, AREA), default=AGAINST, required=True, key="cells", bind="query-params"
-        )
+        way = choice("Each cell", (AGAINST, AREA), AGAINST, key="cells")
         compared = way == AGAINST
     columns = [entry for entry in entries if not (compared and entry is idle)]
     columns = [entry for entry in columns if entry.measured.values(metric.key) is not None]
@@ -189,7 +186,7 @@ def all_damages(wish: Wish, entries: list[Entry], metric: Metric) -> tuple[str, 
         on_select="rerun",
         selection_mode="single-cell",
         key=f"damages-{metric.key}-{compared}",
-        height=36 * (len(frame) + 1) + 2,
+        height="content",
     )
     what = (
         "Squared error over levels 1 to 5 in percent of doing nothing: below 100 (blue) a method helps, above (orange) it harms."
@@ -270,7 +267,7 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
-        height=36 * (len(rows) + 1) + 2,
+        height="content",
         column_config={"Error, % of doing nothing": percent, "± (95 %)": percent},
     )
     out = ", ".join(BY_NAME[name].title for name in wish.protocol.corruptions if fair and name in learnt)

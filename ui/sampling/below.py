@@ -19,10 +19,12 @@ from core.evaluation import nearest
 from core.pictures import as_floats, gif, png, sheet
 from core.windows import spherical
 from ui import runs, work
+from ui.choices import choice
 from ui.downloads import download
 from ui.html import block, captioned, strip
 from ui.inputs import Input
 from ui.sampling.views import Painter, class_means, dials, draws
+from ui.words import as_written
 
 STEPS = 13
 FILM = 25
@@ -45,9 +47,9 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     cells = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
     first = cells[0].selectbox("From", names, 0, key="from")
     second = cells[1].selectbox("To", names, 1, key="to")
-    way = cells[2].segmented_control(
-        "Way", ("Straight", "Along the sphere"), default="Straight", required=True, key="way", bind="query-params",
-        help="Along the sphere keeps the length of codes typical of a Gaussian prior.",
+    way = choice(
+        "Way", ("Straight", "Along the sphere"), "Straight", key="way",
+        help="Along the sphere keeps the length of codes typical of a Gaussian prior.", place=cells[2]
     )  # fmt: skip
     search = cells[3].toggle(
         "Search better codes",
@@ -183,7 +185,7 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     """A picture decoded while one number of its code goes through the values that the data give it; those that say most first."""
     start = pictures[0].name if pictures else "the mean code"
     st.caption(
-        f"From {start}: each row turns one number from where 1 % of the data lie below it to where 99 % do."
+        f"From {as_written(start)}: each row turns one number from where 1 % of the data lie below it to where 99 % do."
     )
     for painter in painters:
         code = painter.encode(pictures[:1])[0] if pictures else painter.known().mean(0)

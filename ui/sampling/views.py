@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from core import export
+from core.codes import spread
 from core.family import Autoencoder
 from core.pictures import as_bytes, as_floats
 from core.store import Codes, Run
@@ -100,7 +101,7 @@ def sheet(painter: Painter, kind: str, pictures: Sequence[Input], ends: tuple[st
         way = torch.tensor(st.session_state["directions"][painter.run.id])
         return Sheet.along(codes.mean(0) - way / 2, codes.mean(0) + way / 2, codes)
     if painter.dim == 1:
-        return Sheet(codes.mean(0), 3 * codes.std(0), torch.zeros(1))
+        return Sheet(codes.mean(0), 3 * spread(codes), torch.zeros(1))
     return Sheet.over(codes)
 
 
@@ -138,7 +139,7 @@ def dials(painter: Painter) -> list[tuple[int, str, float, float]]:
     """The numbers of the code, those that say most first: by KL where it is known, else by how much they vary."""
     codes = painter.known()
     survey = runs.survey(painter.run) if is_vae(painter.run) else None
-    weight = survey.kl_by_dimension if survey is not None else codes.std(0)
+    weight = survey.kl_by_dimension if survey is not None else spread(codes)
     order = weight.argsort(descending=True)[:MOST_DIALS].tolist()
     spans = torch.quantile(codes[:, order], torch.tensor([0.01, 0.99]), dim=0)
     return [(k, f"z{k + 1}", float(spans[0, i]), float(spans[1, i])) for i, k in enumerate(order)]

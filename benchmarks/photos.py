@@ -68,6 +68,7 @@ BOX = {
                 Round(7_500, 4, {"crop": 96, "lr": 5e-4, "half": False}),
                 Round(7_200, 4, {"crop": 96, "lr": 5e-4, "half": False}),
                 Round(7_600, 4, {"crop": 128, "lr": 5e-4}),
+                Round(7_300, 4, {"crop": 128, "lr": 5e-4}),
             ),
         ),
         Shipped(

@@ -10,9 +10,7 @@ from torch import Tensor
 
 from core.tensors import MAX_TENSOR_BYTES
 
-FARTHEST = (
-    1e12  # of a number in a code: what lies in a store may claim more, and its squares would be infinite
-)
+FARTHEST = 1e12  # from 0 that a number of a code may lie: files may claim more, whose squares are infinite
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -244,24 +245,20 @@ def test_codes_of_any_size_without_classes(
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_single_test_picture_is_enough(
-    open_page: Open, mapped: Store, tmp_path: Path, chapter: str
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda known: Codes(known.codes[:1], known.labels[:1], known.errors[:1]),
+        lambda known: Codes(known.codes, known.labels + 7, known.errors),
+    ],
+    ids=["a single test picture", "labels of no class"],
+)
+def test_odd_codes_are_shown(
+    open_page: Open, mapped: Store, tmp_path: Path, chapter: str, changed: Callable[[Codes], Codes]
 ) -> None:
     shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
     run = of(Store(tmp_path), "vanilla")
-    known = run.codes()
-    run.save_codes(Codes(known.codes[:1], known.labels[:1], known.errors[:1]))
-    assert not open_page(PAGE, Store(tmp_path), chapter=chapter, run=run.id).exception
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_labels_of_no_class_are_left_out(
-    open_page: Open, mapped: Store, tmp_path: Path, chapter: str
-) -> None:
-    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
-    run = of(Store(tmp_path), "vanilla")
-    known = run.codes()
-    run.save_codes(Codes(known.codes, known.labels + 7, known.errors))
+    run.save_codes(changed(run.codes()))
     assert not open_page(PAGE, Store(tmp_path), chapter=chapter, run=run.id).exception
 
 

@@ -129,7 +129,7 @@ class Comparison:
             if verdict.wins:
                 won.setdefault(verdict.best.title, []).append(measure.title)
         said = [
-            f"{title} wins by {listed(names)}, by more than the seeds scatter (Welch's interval, 95 %)."
+            f"{title} wins by {listed(names)}, by more than the seeds scatter (Welch's interval, 95%)."
             for title, names in won.items()
         ]
         close = [measure.title for measure, verdict in verdicts if verdict.ground == "too close"]

@@ -80,14 +80,14 @@ def text(number: float, metric: str) -> str:
 
 def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool) -> str:
     cells = [
-        '<div class="head" style="border-color: transparent">Picture<small>as the models see it</small></div>'
+        '<div class="head first" style="border-color: transparent">Picture<small>as the models see it</small></div>'
     ]
     for column in columns:
         words = f"{escape(column.title)}<small>{escape(column.code).replace(' · ', ' ·<br>')}</small>"
         cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
     for index, one in enumerate(pictures):
         row = [column.rebuilt[index] for column in columns]
-        cells.append(f"<div>{picture(one.pixels, one.name)}{''.join(notes(one, row))}</div>")
+        cells.append(f'<div class="first">{picture(one.pixels, one.name)}{"".join(notes(one, row))}</div>')
         cells += [
             cell(one, column, column.rebuilt[index], metric, best(row, metric), errors) for column in columns
         ]
@@ -121,7 +121,7 @@ def cell(one: Input, column: Column, rebuilt: Rebuilt, metric: str, best: float,
     place = (
         ""
         if rebuilt.percentile is None
-        else f"<small>worse than {rebuilt.percentile:.0f} % of test pictures</small>"
+        else f"<small>worse than {rebuilt.percentile:.0f}% of test pictures</small>"
     )
     return f"<div>{pictures}<small style='opacity: 1'>{number}</small>{place}</div>"
 

@@ -26,6 +26,8 @@ STYLE = """<style>
 .bn img + small { margin-top: 0.15rem; }
 .bn .scroll { overflow-x: auto; padding-bottom: 0.4rem; }
 .bn .board { display: grid; gap: 0.9rem 0.7rem; align-items: start; }
+.bn .board .first { position: sticky; left: 0; z-index: 1; height: 100%; }
+.bn .board .first { background: var(--ground); box-shadow: 0.7rem 0 var(--ground); }
 .bn .head { font-weight: 600; line-height: 1.25; border-top: 3px solid; padding-top: 0.35rem; }
 .bn .best { font-weight: 700; }
 .bn .far { color: #d55e00; opacity: 1; }

@@ -72,13 +72,19 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
         help="How many whole numbers stand for 8×8 pixels, which have 192.",
     )
     with left:
-        pictures = inputs.photographs()
+        pictures = inputs.photographs(show_the_newest)
         if not pictures:
             st.info("Choose a picture.", icon=":material/touch_app:")
             return None
         names = [f"{number}. {picture.name}" for number, picture in enumerate(pictures, 1)]
-        name = st.selectbox(f"Shown, of {len(names)}", names, key="shown") if len(names) > 1 else names[0]
+        name = names[-1]
+        if len(names) > 1:
+            name = st.selectbox(f"Shown, of {len(names)}", names, len(names) - 1, key="shown")
     return Chosen(pictures[names.index(name)], id, model, k)
+
+
+def show_the_newest() -> None:
+    st.session_state.pop("shown", None)
 
 
 def present(chosen: Chosen) -> None:

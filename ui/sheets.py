@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from functools import lru_cache
 
 from PIL import Image
@@ -11,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-PATH = "/api/pictures/{run}/{number:int}"
+PATH = "/api/pictures/{run}/{number}"
+LONGEST = 9  # digits of a number
 FROM_HERE = ("same-origin", "none")
 
 
@@ -24,7 +26,10 @@ async def answer(request: Request) -> Response:
     """A sheet as lossless WebP; 404 where there is none. Other sites may not show them."""
     if request.headers.get("sec-fetch-site", "none") not in FROM_HERE:
         return Response(status_code=403)
-    made = await run_in_threadpool(made_of, request.path_params["run"], request.path_params["number"])
+    run, number = request.path_params["run"], request.path_params["number"]
+    if not re.fullmatch(f"[0-9]{{1,{LONGEST}}}", number):
+        return Response(status_code=404)
+    made = await run_in_threadpool(made_of, run, int(number))
     if made is None:
         return Response(status_code=404)
     return Response(made, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})

@@ -15,8 +15,9 @@ PAGES = HERE.parent / "pages"
 BRAND = HERE / "static" / "brand"
 # What is chosen is written in the primary colour, which is made for white words on it: on a dark ground it has 3.7:1, links 8:1.
 # Buttons in a row leave their right edge to the next one, which may stand in the next row.
-CHOSEN = """<style>
-[data-testid="stButtonGroup"] [data-selected="true"] { color: light-dark(LIGHT, DARK) !important; }
+STYLE = """<style>
+:root { --ground: GROUND; }
+[data-testid="stButtonGroup"] [data-selected="true"] { color: LINK !important; }
 [data-variant="segmented_control"] { border-right-width: 1px !important; margin-right: -1px; }
 [data-variant="segmented_control"][data-selected="true"] { position: relative; }
 </style>"""
@@ -112,14 +113,19 @@ MENU: dict[str, tuple[Entry, ...]] = {
 def show() -> None:
     st.set_page_config(page_title="Bottleneck", page_icon=BRAND / "mark.svg", layout="wide")
     st.logo(BRAND / "wordmark.svg", size="large", icon_image=BRAND / "mark.svg")
-    light, dark = (st.get_option(f"theme.{scheme}.linkColor") or "inherit" for scheme in ("light", "dark"))
-    st.html(CHOSEN.replace("LIGHT", light).replace("DARK", dark))
+    st.html(STYLE.replace("GROUND", themed("backgroundColor")).replace("LINK", themed("linkColor")))
     try:
         chosen = st.navigation(sections())
         forget_infinite_numbers()
         chosen.run()
     finally:
         server.page_drawn.set()
+
+
+def themed(option: str) -> str:
+    """A colour of the theme in CSS, for either scheme."""
+    light, dark = (st.get_option(f"theme.{scheme}.{option}") or "inherit" for scheme in ("light", "dark"))
+    return f"light-dark({light}, {dark})"
 
 
 def forget_infinite_numbers() -> None:

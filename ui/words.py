@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 
 def data_title(title: str, shape: tuple[int, int, int]) -> str:
@@ -41,3 +42,10 @@ def paper(reference: str) -> str:
 def as_written(text: str) -> str:
     """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures."""
     return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", text)
+
+
+def command(*words: str) -> str:
+    """Markdown of a line for the shell, as `python -m core map RUN`: a span of code that no name leaves."""
+    line = " ".join(shlex.join(("python", "-m", "core", *words)).split())
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence}{line}{fence}"

@@ -13,7 +13,7 @@ from ui.choices import choice
 from ui.components.scatter import Answer
 from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
-from ui.words import as_written
+from ui.words import as_written, command
 
 CHAPTERS = ("Map", "All variants", "Numbers of the code", "While it learnt")
 
@@ -132,7 +132,7 @@ def offer_codes(run: Run) -> None:
     where = BY_NAME[name].title if name in BY_NAME else name
     st.info(
         "The codes of test pictures are not known for this run: it was stopped, or trained elsewhere. "
-        f"`python -m core evaluate {run.id} --keep` computes them, with {as_written(where)} at hand.",
+        f"{command('evaluate', run.id, '--keep')} computes them, with {as_written(where)} at hand.",
         icon=":material/scatter_plot:",
     )
 

@@ -48,7 +48,7 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
             "PSNR and SSIM: higher is better. SSE (squared error summed over a picture), NLL (negative log-likelihood of black "
             "and white ones), probe error (of a linear classifier on codes) and classifier-Fréchet (near 0 for real pictures): "
             f"lower is better. PSNR, SSIM and SSE are means over {max(counts):,} test pictures that no model has seen. "
-            "Sure: by 90 % or more. "
+            "Sure: by 90% or more. "
             "One training run each: the numbers speak of these runs, not of the families. "
             "The GAN was never asked to rebuild: an encoder beside it guesses the code."
         )

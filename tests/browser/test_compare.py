@@ -167,7 +167,7 @@ def test_keys_move_the_divider(site: Server, page: Page) -> None:
     ):
         page.keyboard.press(key)
         assert divided(page) == expected
-    assert divider.get_attribute("aria-valuetext") == "90 % “as it came”"
+    assert divider.get_attribute("aria-valuetext") == "90% “as it came”"
 
 
 @pytest.mark.parametrize("zoom", [1, 2, 4])

@@ -329,6 +329,15 @@ def test_an_uploaded_photograph_goes_through_a_bottleneck_at_its_own_size(
     assert table["PSNR (dB)"][0].removesuffix(" ★") == f"{expected[0].psnr:.2f}"
 
 
+def test_the_photograph_that_came_last_is_the_one_shown(open_page: Open, photographs: Store) -> None:
+    files = [(name, colours()) for name in ("a.png", "b.png", "c.png")]
+    page = upload(open_page(PAGE, photographs, source="Upload"), *files[:2])
+    assert page.selectbox(key="shown").value == "2. b.png"
+    page.selectbox(key="shown").select("1. a.png").run()
+    assert page.selectbox(key="shown").value == "1. a.png"
+    assert upload(page, *files).selectbox(key="shown").value == "3. c.png"
+
+
 def test_a_photograph_without_colours_opens_on_the_same_models(open_page: Open, photographs: Store) -> None:
     page = upload(
         open_page(PAGE, photographs, source="Upload"), ("old.jpg", jpeg(scene(160, 120).max(axis=2)))

@@ -198,7 +198,7 @@ def test_a_picture_has_its_place_among_the_test_pictures(open_page: Open, flat: 
         elbo.kept(run),
     )
     below = 100 * (survey.negative_elbo < found.negative_elbo.item()).float().mean().item()
-    assert f"more than {below:.1f} % of 300" in said(page)
+    assert f"more than {below:.1f}% of 300" in said(page)
 
 
 def test_the_bound_is_that_of_core_and_draws_are_kept(open_page: Open, flat: Store) -> None:

@@ -39,12 +39,15 @@ def test_a_sheet_holds_the_test_pictures_in_order(run: Run) -> None:
     np.testing.assert_array_equal(found[:300], load("digits").test.images)
 
 
+VERY_LONG = "1" * 5_000  # digits, of which Python makes no number
+
+
 @pytest.mark.parametrize(
     "path",
-    ["nobody/0", "..%2F..%2Fetc/0", "../0", ".jobs/0", "{run}/1", "{run}/-1", "{run}/x", "{run}/99999"],
-)
+    ["nobody/0", "..%2F..%2Fetc/0", "../0", ".jobs/0", "{run}/1", "{run}/-1", "{run}/x", "{run}/99999", "{run}/{long}"],
+)  # fmt: skip
 def test_what_is_not_there_is_not_found(run: Run, path: str) -> None:
-    assert get([sheets.route], f"/api/pictures/{path.format(run=run.id)}").status == 404
+    assert get([sheets.route], f"/api/pictures/{path.format(run=run.id, long=VERY_LONG)}").status == 404
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.words import as_written, counted, duration, paper
+from ui.words import as_written, command, counted, duration, paper
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_text_from_outside_formats_nothing() -> None:
     assert as_written("![x](https://example.invalid/x.png)") == r"!\[x\](https://example.invalid/x.png)"
     assert as_written("*a* _b_ `c` ~d~ $e$ <f> &amp;") == r"\*a\* \_b\_ \`c\` \~d\~ \$e\$ \<f\> \&amp;"
     assert as_written("mnist-vae-7f3a: 3.5 %, ½") == "mnist-vae-7f3a: 3.5 %, ½"
+
+
+def test_a_run_of_any_name_stays_within_its_command() -> None:
+    assert command("map", "mnist-vae") == "`python -m core map mnist-vae`"
+    assert command("map", "a b") == "`python -m core map 'a b'`"
+    assert command("map", "a`*b*``c") == "```python -m core map 'a`*b*``c'```"

@@ -260,7 +260,7 @@ function live(root, data, signature, setStateValue) {
     const norm = apart(view, z, view.mean)
     const out = norm > view.limit
     view.words.className = out ? "out" : ""
-    view.words.textContent = out ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${((100 * norm) / view.limit).toFixed(0)} % of the way out`
+    view.words.textContent = out ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${((100 * norm) / view.limit).toFixed(0)}% of the way out`
   }
 
   // --- the pad ---

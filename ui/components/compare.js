@@ -83,7 +83,7 @@ export default function ({ data, parentElement }) {
     stage.style.setProperty("--at", `${memory.divided}%`)
     const whole = Math.round(memory.divided)
     divider.setAttribute("aria-valuenow", whole)
-    divider.setAttribute("aria-valuetext", `${whole} % ${names[0]}`)
+    divider.setAttribute("aria-valuetext", `${whole}% ${names[0]}`)
   }
 
   // --- the lens ---

@@ -25,7 +25,7 @@ from ui.html import block, strip
 from ui.inside.plane import decoded_plane
 from ui.inside.subject import TINT, Subject, equation, numbers
 from ui.runs import is_vae
-from ui.words import as_written, data_title
+from ui.words import as_written, command, data_title
 
 SHOWN = 9  # pictures in a row
 SAMPLES = 18
@@ -155,7 +155,7 @@ def say(run: Run, survey: Survey | None) -> None:
     """What became of the code, by its name."""
     dim, weight = numbers(run), beta(run)
     if survey is None:
-        st.caption(f"The test pictures have not been measured. `python -m core evaluate {run.id} --keep` does it.")  # fmt: skip
+        st.caption(f"The test pictures have not been measured. {command('evaluate', run.id, '--keep')} does it.")  # fmt: skip
         return
     active, rate = int(survey.active.sum()), float(survey.kl.mean())
     varies = "Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016)."

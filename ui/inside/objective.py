@@ -147,7 +147,7 @@ def standing(subject: Subject, found: Parts, unit: str) -> None:
         else ""
     )
     st.caption(
-        f"The line is this picture: it costs more than {place:.1f} % of {len(survey.kl):,} test pictures. "
+        f"The line is this picture: it costs more than {place:.1f}% of {len(survey.kl):,} test pictures. "
         f"Their mean is {UNITS[unit] * float(survey.negative_elbo.mean()):.1f} {unit}, of which the KL is "
         f"{UNITS[unit] * float(survey.kl.mean()):.1f}.{gray}"
     )

@@ -16,6 +16,7 @@ from core.store import Run
 from ui import runs
 from ui.inputs import Input
 from ui.theme import colour
+from ui.words import command
 
 TINT = colour(VAE.key)
 CHARTED = 24  # numbers of the code
@@ -86,7 +87,7 @@ def equation(text: str, words: str) -> None:
 def told_of_measuring(run: Run) -> None:
     """Why a number is missing, and how it comes about."""
     st.caption(
-        f"The test pictures have not been measured for this run. `python -m core evaluate {run.id} --keep` does it."
+        f"The test pictures have not been measured for this run. {command('evaluate', run.id, '--keep')} does it."
     )
 
 

@@ -46,5 +46,5 @@ def badge(percent: float) -> str:
     if percent > UNLIKE:
         return "like nothing in the data"
     if percent > UNUSUAL:
-        return f"unusual: farther out than {percent:.0f} % of the data"
-    return f"at home: {percent:.0f} % of the data lie closer to their neighbours"
+        return f"unusual: farther out than {percent:.0f}% of the data"
+    return f"at home: {percent:.0f}% of the data lie closer to their neighbours"

@@ -16,7 +16,7 @@ from ui.components.scatter import Answer, Panel, Points, scatter
 from ui.latent import ground as grounds
 from ui.latent.ground import TITLES, Ground
 from ui.runs import Group
-from ui.words import as_written
+from ui.words import as_written, command
 
 PICTURE = "picture"  # in the address: which is chosen
 CLASS, ERROR, DISTANCE, AGREEMENT = "Class", "Error", "Distance to neighbours", "Agreement of neighbours"
@@ -138,7 +138,7 @@ def tell_quality(place: Ground, kind: str) -> None:
     judged = found.quality
     if judged is None:
         st.caption(
-            f"{head} How far it can be trusted has not been measured: `python -m core map {place.run.id}` does it."
+            f"{head} How far it can be trusted has not been measured: {command('map', place.run.id)} does it."
         )
         return
     trust = (

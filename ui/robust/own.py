@@ -50,7 +50,7 @@ def show(pictures: Sequence[Input], models: Models, corruption: str) -> None:
         st.caption(
             "One picture has no interval."
             if one
-            else f"Bands hold 95 % over {len(pictures)} pictures: few, so they are wide."
+            else f"Bands hold 95% over {len(pictures)} pictures: few, so they are wide."
         )
 
 

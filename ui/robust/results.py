@@ -101,7 +101,7 @@ def read_curves(wish: Wish, entries: list[Entry], corruption: str) -> str:
     few = f" (slow ones {FEW})" if any(entry.measured.n < n for entry in entries) else ""
     trained = [entry.title for entry in entries if corruption in entry.trained_on]
     marked = f" ◆ {', '.join(map(as_written, trained))} learnt with this damage." if trained else ""
-    return f"Levels of {scale}; {n:,} test pictures{few}, {wish.protocol.seeds} noise seeds; bands hold 95 %.{marked}"
+    return f"Levels of {scale}; {n:,} test pictures{few}, {wish.protocol.seeds} noise seeds; bands hold 95%.{marked}"
 
 
 # --- curves -----------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def all_damages(wish: Wish, entries: list[Entry], metric: Metric) -> tuple[str, 
     frame = numbers(wish, columns, metric, idle if compared else None)
     least, most = (100.0, 100.0) if compared else (float(frame.min(axis=None)), float(frame.max(axis=None)))
     chosen = st.dataframe(
-        frame.style.format("{:.0f} %" if compared else "{:.3f}").map(
+        frame.style.format("{:.0f}%" if compared else "{:.3f}").map(
             lambda value: against_idle(value) if compared else shade(value, least, most, metric.higher)
         ),
         on_select="rerun",
@@ -257,7 +257,7 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
         {
             "Method": entry.title,
             "Error, % of doing nothing": value.mean,
-            "± (95 %)": value.half,
+            "± (95%)": value.half,
             "Learnt with": ", ".join(BY_NAME[name].title for name in entry.trained_on),
             "Pictures": value.n,
         }
@@ -268,7 +268,7 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         height="content",
-        column_config={"Error, % of doing nothing": percent, "± (95 %)": percent},
+        column_config={"Error, % of doing nothing": percent, "± (95%)": percent},
     )
     out = ", ".join(BY_NAME[name].title for name in wish.protocol.corruptions if fair and name in learnt)
     st.caption(

@@ -53,7 +53,7 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
         st.markdown(
             "Test pictures are damaged at five published levels, each picture with noise of its own for "
             "every noise seed, the same for all methods. What comes back is compared with the **clean** "
-            "picture. Intervals hold 95 % and treat pictures as the units; who is better is decided by "
+            "picture. Intervals hold 95% and treat pictures as the units; who is better is decided by "
             "paired differences. Of PSNR, a picture that comes back as it was counts 58.9 dB, as if 8 bits had rounded it."
         )
         cells = st.columns([1, 1, 1.4, 1.4], vertical_alignment="bottom")

@@ -185,7 +185,7 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     """A picture decoded while one number of its code goes through the values that the data give it; those that say most first."""
     start = pictures[0].name if pictures else "the mean code"
     st.caption(
-        f"From {as_written(start)}: each row turns one number from where 1 % of the data lie below it to where 99 % do."
+        f"From {as_written(start)}: each row turns one number from where 1% of the data lie below it to where 99% do."
     )
     for painter in painters:
         code = painter.encode(pictures[:1])[0] if pictures else painter.known().mean(0)

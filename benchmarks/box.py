@@ -28,6 +28,7 @@ EMOJI_LICENCE = "Apache 2.0 (Google, Noto Emoji)"
 MADE_WHILE_TRAINING = (
     "steps.jsonl",
     "lock",
+    "record.lock",
     "previews/originals.png",
 )  # the last holds pictures of the dataset
 
@@ -116,7 +117,7 @@ def make(one: Shipped, store: Store) -> None:
         training = run.begin(torch.device("cpu"))
     learn(one.id, run, training, data)
     if one.dataset == EMOJI:
-        run.update(metrics=dict(run.record.metrics) | {"nearest": nearness(run.load(), data)})
+        run.add_metrics(nearest=nearness(run.load(), data))
     (run.folder / "cache").rename(run.folder / "shipped")
     for name in MADE_WHILE_TRAINING:
         (run.folder / name).unlink(missing_ok=True)

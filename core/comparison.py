@@ -152,8 +152,8 @@ class Comparison:
 def compare(records: Iterable[Record]) -> list[Comparison]:
     """Runs by budget, those with most entrants first, then with most runs.
 
-    Left out is what did not complete, has no scores, began with the weights of another run, or takes too much memory. Of
-    two runs with the same seed and settings the later one counts.
+    Left out is what has no codes or scores, did not complete, began with the weights of another run, or takes too much memory.
+    Of two runs with the same seed and settings the later one counts.
     """
     found: dict[Budget, dict[tuple[str, Config, int], dict[int, Record]]] = {}
     for record in sorted(filter(can_compete, records), key=lambda record: record.created):
@@ -172,7 +172,8 @@ def compare(records: Iterable[Record]) -> list[Comparison]:
 
 def can_compete(record: Record) -> bool:
     scored = any(score(record, measure.key) is not None for measure in MEASURES)
-    return scored and record.status == "completed" and not record.origin
+    has_codes = issubclass(families.family(record.family), Autoencoder)
+    return has_codes and scored and record.status == "completed" and not record.origin
 
 
 def budget_of(record: Record) -> Budget:

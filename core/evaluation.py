@@ -156,7 +156,7 @@ def summarise(run: Run, model: Family, data: Dataset) -> None:
     """Keep a trained run's scores; of an autoencoder test codes and rebuilt examples, too, of a VAE its objective by picture."""
     if not isinstance(model, Autoencoder):
         test = {"n": len(data.test), **validate(model, data.test, run.record.training_plan().seed)}
-        run.update(metrics=dict(run.record.metrics) | {"test": test})
+        run.add_metrics(test=test)
         return
     run.save_codes(codes(model, data.test))
     if isinstance(model, VAE):
@@ -165,7 +165,7 @@ def summarise(run: Run, model: Family, data: Dataset) -> None:
     with torch.inference_mode():
         rebuilt = model.reconstruct(shown.to(model.device))
     write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
-    run.update(metrics=dict(run.record.metrics) | {"test": evaluate(model, data.test)})
+    run.add_metrics(test=evaluate(model, data.test))
 
 
 def batches(model: Autoencoder, split: Split) -> Iterator[Tensor]:

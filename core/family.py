@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache, partial
 from types import MappingProxyType
@@ -73,9 +74,12 @@ class Setting(NamedTuple):
                 )
             if len(value) > MOST_NUMBERS:
                 raise ValueError(f"{self.name} takes at most {MOST_NUMBERS} numbers, not {len(value)}")
+            if self.high is not None and max(value, default=0) > self.high:
+                raise ValueError(f"{self.name} takes numbers up to {self.high}, not {max(value)}")
             return tuple(value)
         if self.kind is float and type(value) is int:
-            value = float(value)
+            with suppress(OverflowError):
+                value = float(value)
         if type(value) is not self.kind:
             raise ValueError(f"{self.name} takes {self.kind.__name__}, not {value!r}")
         if self.choices and value not in self.choices:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from filelock import FileLock, Timeout
 from core.errors import Explained
 
 UNFINISHED = ".writing-"  # first letters of the names that files have until they are complete
+UNBORN = ".creating-"  # likewise of folders
+LONG_DEAD = 86_400.0  # seconds
 
 
 class StoreError(Explained):
@@ -37,6 +40,25 @@ def writing(path: Path) -> Iterator[None]:
         raise StoreError(
             f"{path} cannot be written: {reason}. Make room, or choose another folder."
         ) from error
+
+
+@contextmanager
+def unborn(home: Path) -> Iterator[Path]:
+    """A new folder in `home` that no listing shows, to be renamed once it is whole; removed where that comes to nothing.
+
+    What processes left that were killed over theirs goes, too, a day later. Raises StoreError.
+    """
+    folder = home / (UNBORN + secrets.token_hex(8))
+    with writing(home):
+        folder.mkdir(parents=True)
+        for left in home.glob(f"{UNBORN}*"):
+            if time.time() - left.stat().st_mtime > LONG_DEAD:
+                shutil.rmtree(left, ignore_errors=True)
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:

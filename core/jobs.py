@@ -245,6 +245,15 @@ def save(job: Job) -> None:
 # --- within the process of a job --------------------------------------------------------------------------------
 
 
+def interrupt(number: int) -> None:
+    """Signal this process; where that can be, what its main thread waits for ends."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
+
+
 class Stop:
     """True once a signal, or a file called `wish`, has asked to stop.
 
@@ -274,9 +283,7 @@ class Stop:
     def watch(self, wish: Path) -> None:
         while not self.over.wait(POLL):
             if wish.exists():
-                signal.raise_signal(
-                    signal.SIGTERM
-                )  # so that a wish and a signal are one thing, on any system
+                interrupt(signal.SIGTERM)  # so that a wish and a signal are one thing, on any system
                 return
 
     def ask(self, number: int, frame: FrameType | None) -> None:

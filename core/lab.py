@@ -12,6 +12,7 @@ from core.comparison import differences
 from core.dataset import Dataset
 from core.families import family
 from core.findings import NOTHING, Entry
+from core.record import Record
 from core.robustness import Measured, Method, Progress, Protocol
 from core.run import Run
 from core.store import Store
@@ -84,7 +85,9 @@ class Lab:
         for other in sorted(
             {one.id: one for one in (*kin, run)}.values(), key=lambda one: one.record.created
         ):
-            if set(differences([run.record, other.record])) <= {"seed"}:
+            if of_one_subject(run.record, other.record) and set(differences([run.record, other.record])) <= {
+                "seed"
+            }:
                 own = robustness.kept(other, data, self.protocol)
                 if own is not None:
                     by_seed[other.record.training_plan().seed] = own
@@ -136,6 +139,12 @@ def baseline(key: str, data: Dataset) -> list[Method]:
     if key.startswith("pca-"):
         return [robustness.linear(data, int(key.removeprefix("pca-")))]
     return [method for method in robustness.classical() if method.key == key]
+
+
+def of_one_subject(*records: Record) -> bool:
+    """Whether runs are of one family that learnt the same pictures."""
+    subjects = {(one.family, one.shape, one.dataset.get("fingerprint")) for one in records}
+    return len(subjects) == 1
 
 
 def code_numbers(run: Run) -> int:

@@ -36,6 +36,11 @@ class Mixture(nn.Module):
         self.register_buffer("factors", unit(COMPONENTS, axes, axes))  # lower Cholesky factors of the S_k
         self.register_buffer("fitted", torch.tensor(False))
 
+    def check(self) -> None:
+        """Raises ValueError where its weights are no shares, from which nothing could be drawn."""
+        if self.weights.min() < 0 or abs(float(self.weights.sum()) - 1) > 1e-3:
+            raise ValueError("the weights of its mixture are no shares of one")
+
     def fit(self, codes: Tensor, rng: torch.Generator) -> None:
         """Describe codes (N,Z) by expectation maximisation from a seeded start. Needs at least two codes."""
         from sklearn.exceptions import ConvergenceWarning

@@ -19,7 +19,7 @@ from core import folders, intake
 from core.archives import Archive, ArchiveError, Entry
 from core.dataset import DataError, Dataset, own_folder
 from core.errors import one_line
-from core.files import json_text, read_json, write_bytes, writing
+from core.files import json_text, read_json, unborn, write_bytes, writing
 
 PREFIX = "own:"
 RECORD = "own.json"
@@ -153,22 +153,16 @@ def keep(
     title = one_line(title, MOST_TITLE) or "Own pictures"
     name = free_name(title)
     home = own_folder()
-    unborn = home / f".creating-{secrets.token_hex(8)}"
-    try:
-        with writing(home):
-            unborn.mkdir(parents=True)
-        count, problems = unpack(archive, unborn / "pictures", progress)
+    with unborn(home) as folder:
+        count, problems = unpack(archive, folder / "pictures", progress)
         if count < LEAST:
             raise ArchiveError(no_pictures(problems, count))
         created = datetime.now(UTC).isoformat(timespec="seconds")
         one = Own(name, title, count, created, tuple(problems[:MOST_PROBLEMS]))
         told = {key: value for key, value in asdict(one).items() if key != "name"}
-        write_bytes(unborn / RECORD, (json_text(told, indent=1) + "\n").encode())
+        write_bytes(folder / RECORD, (json_text(told, indent=1) + "\n").encode())
         with writing(home):
-            unborn.rename(one.folder)
-    except BaseException:
-        shutil.rmtree(unborn, ignore_errors=True)
-        raise
+            folder.rename(one.folder)
     return one
 
 

@@ -290,8 +290,8 @@ def own_samples(kind: type[Family]) -> str:
 
 def keep(run: Run, found: Report) -> None:
     """In run.json, by the weights as they are now. Raises StoreError where nothing can be written."""
-    report = {"weights": run.weights_hash(), **found}
-    run.update(metrics=dict(run.record.metrics) | {KEPT_AS: report})
+    run.check_finished()
+    run.add_metrics(**{KEPT_AS: {"weights": run.weights_hash(), **found}})
 
 
 def kept(run: Run) -> Report | None:

@@ -441,7 +441,7 @@ def kept_baseline(
 
 
 def trained_on(run: Run) -> tuple[str, ...]:
-    """The corruptions that a run saw while it learnt: those its settings name."""
+    """The corruptions that a run saw while it learnt: what is chosen by its settings that offer nothing else."""
     config = run.record.settings()
-    chosen = [getattr(config, one.name) for one in config.settings() if set(one.choices) & set(BY_NAME)]
-    return tuple(name for name in chosen if name in BY_NAME)
+    offered = [one for one in config.settings() if one.choices and set(one.choices) <= set(BY_NAME)]
+    return tuple(getattr(config, one.name) for one in offered)

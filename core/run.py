@@ -49,6 +49,7 @@ from core.files import (
     write_bytes,
     writing,
 )
+from core.mixture import Mixture
 from core.pictures import MOST_TILES, png, sheet, tiles
 from core.record import Record
 from core.tensors import read_tensors, write_tensors
@@ -58,6 +59,7 @@ T = TypeVar("T")
 
 CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
 LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
+REVISION_PATIENCE = 30.0  # seconds; a file is written within that
 STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
 MOST_STEPS = 10**12  # what lies in a store may claim more
 MAX_METRICS_BYTES = 2**26
@@ -164,6 +166,9 @@ class Run:
                 stored, _ = read_tensors(self.checkpoint_file)
                 tensors = {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
             fill(model, tensors)
+            for part in model.modules():
+                if isinstance(part, Mixture):
+                    part.check()
         except FileNotFoundError:
             raise StoreError(
                 f"{self.id} has no weights yet. Wait for its first epoch, or resume it."
@@ -175,7 +180,13 @@ class Run:
             ) from None
         return model.to(device).eval()
 
+    def check_finished(self) -> None:
+        """Raises StoreError where there are no final weights: what is computed is kept by them."""
+        if not self.weights_file.exists():
+            raise StoreError(f"{self.id} has no final weights, by which results are kept. Resume it first.")
+
     def weights_hash(self) -> str:
+        """Of the final ones. Raises OSError where there are none."""
         return hashlib.blake2b(self.weights_file.read_bytes(), digest_size=8).hexdigest()
 
     # --- training ---
@@ -324,7 +335,7 @@ class Run:
 
     def clear_unfinished(self) -> None:
         """Remove what a process left that was killed while it wrote."""
-        for path in [*self.folder.glob(f"{UNFINISHED}*"), *self.folder.glob(f"previews/{UNFINISHED}*")]:
+        for path in self.folder.rglob(f"{UNFINISHED}*"):
             if time.time() - path.stat().st_mtime > 60:  # else somebody may be writing it: a name, say
                 path.unlink(missing_ok=True)
 
@@ -409,6 +420,8 @@ class Run:
 
     def codes(self) -> Codes | None:
         """Those of the test pictures, where they were computed from the weights as they are now."""
+        if not issubclass(family(self.record.family), Autoencoder):
+            return None
         classes = len(self.record.dataset.get("class_names", []))
         return self.kept(
             "codes", lambda found: unpacked(found, self.record.outline().config.latent_dim, classes)
@@ -433,7 +446,11 @@ class Run:
         return None
 
     def keep(self, name: str, tensors: Mapping[str, Tensor], place: str = "cache") -> None:
-        """Keep what was computed from the weights as they are now. Raises StoreError where nothing can be written."""
+        """Keep what was computed from the weights as they are now.
+
+        Raises StoreError where there are no final ones, or nothing can be written.
+        """
+        self.check_finished()
         with writing(self.folder):
             (self.folder / place).mkdir(exist_ok=True)
         write_tensors(self.folder / place / f"{name}.safetensors", tensors, {"weights": self.weights_hash()})
@@ -442,9 +459,19 @@ class Run:
 
     def update(self, **changes: Any) -> None:
         """Change some fields of the record as it is on disk now, where others may have changed other ones."""
-        with suppress(StoreError):  # what is broken is mended from what is known here
-            self.record = Run.open(self.folder).record
-        self.save_record(replace(self.record, **changes))
+        self.revise(lambda record: replace(record, **changes))
+
+    def add_metrics(self, **found: Mapping[str, Any]) -> None:
+        """Likewise, some of its metrics."""
+        self.revise(lambda record: replace(record, metrics={**record.metrics, **found}))
+
+    def revise(self, change: Callable[[Record], Record]) -> None:
+        """While no other process does. Raises StoreError where that takes too long, or nothing can be written."""
+        alone = FileLock(self.folder / "record.lock", timeout=REVISION_PATIENCE)
+        with held(alone, f"{self.id} is being changed by another process. Try again."):
+            with suppress(StoreError):  # what is broken is mended from what is known here
+                self.record = Run.open(self.folder).record
+            self.save_record(change(self.record))
 
     def save_record(self, record: Record) -> None:
         self.record = record

@@ -14,7 +14,7 @@ from core.codes import Codes
 from core.dataset import Dataset
 from core.errors import one_line
 from core.family import Family
-from core.files import StoreError, held, write_bytes, writing
+from core.files import StoreError, held, unborn, write_bytes, writing
 from core.glance import store_root
 from core.record import MAX_NAME, Record
 from core.run import Run, lock
@@ -82,15 +82,13 @@ class Store:
             name=one_line(name, MAX_NAME),
             origin=origin.id if origin else "",
         )
-        unborn = self.root / f".creating-{secrets.token_hex(8)}"
-        with writing(self.root):
-            unborn.mkdir(parents=True)
-            run = Run(unborn, record)
+        with unborn(self.root) as folder, writing(self.root):
+            run = Run(folder, record)
             run.save_record(record)
             run.save_originals(data.validation.images[showcase(data.validation)])
             if origin is not None:
                 write_tensors(run.origin_file, origin.loaded("cpu").state_dict(), {})
-            return Run(unborn.rename(self.free(stem(data.name, model.key))), record)
+            return Run(folder.rename(self.free(stem(data.name, model.key))), record)
 
     def free(self, stem: str) -> Path:
         """A folder for a new run that does not exist yet."""
@@ -150,9 +148,10 @@ class Store:
                 folder.unlink()
                 return
             self.deleted_root.mkdir(exist_ok=True)
-            away = self.deleted_root / f"{time.strftime('%Y%m%d-%H%M%S')}.{id}"
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            away = self.deleted_root / f"{stamp}.{id}"
             while away.exists():
-                away = away.with_name(f"{secrets.token_hex(2)}.{away.name}")
+                away = away.with_name(f"{stamp}-{secrets.token_hex(2)}.{id}")
             trained = (folder / "lock").is_file()
             with held(lock(folder), f"{id} is being trained; stop it first.") if trained else nullcontext():
                 if os.name == "posix":
@@ -171,7 +170,7 @@ class Store:
         except OSError:
             return ()
         return tuple(
-            Deleted(path.name, path.name.rpartition(".")[2]) for path in sorted(folders, reverse=True)
+            Deleted(path.name, path.name.partition(".")[2]) for path in sorted(folders, reverse=True)
         )
 
     def restore(self, key: str) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import secrets
-import shutil
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +15,7 @@ from typing import BinaryIO
 from core.archives import Archive, ArchiveError, Entry
 from core.errors import one_line
 from core.export import MOST_BYTES as MAX_ONNX_BYTES
-from core.files import StoreError, writing
+from core.files import StoreError, unborn, writing
 from core.intake import MAX_BYTES as MAX_PICTURE_BYTES
 from core.run import MAX_METRICS_BYTES, Run
 from core.store import Store, stem
@@ -79,21 +77,15 @@ def receive(file: BinaryIO, store: Store) -> Run:
         raise ArchiveError(
             "There is no run in this zip: it would hold one run.json. Export one in the Library."
         )
-    unborn = store.root / f".creating-{secrets.token_hex(8)}"
-    try:
-        with writing(store.root):
-            unborn.mkdir(parents=True)
-        id = unpack(archive, unborn)
-        run = checked(unborn, id)
+    with unborn(store.root) as folder:
+        id = unpack(archive, folder)
+        run = checked(folder, id)
         with writing(store.root):
             taken = not id or (store.root / id).exists()
             free = (
                 store.free(stem(run.record.dataset["name"], run.record.family)) if taken else store.root / id
             )
-            run.folder = unborn.rename(free)
-    except BaseException:
-        shutil.rmtree(unborn, ignore_errors=True)
-        raise
+            run.folder = folder.rename(free)
     return run
 
 
@@ -121,7 +113,7 @@ def checked(folder: Path, id: str) -> Run:
     """Raises StoreError where the folder is no run, or its weights do not fit it."""
     try:
         run = Run.open(folder)
-        run.load()
+        run.loaded("cpu")
     except StoreError as error:
         reason, _, _ = str(error).rpartition(". ")  # what follows is advice on runs that are in the store
         reason = one_line(reason.replace(folder.name, id or "The run in this zip"), 500)

@@ -46,7 +46,7 @@ class PhotoAutoencoderConfig(Config):
     )
     width: int = setting(128, "Channels of the nets where the code is", low=8, high=1024)
     fine: int = setting(64, "Channels of the nets at twice that resolution", low=8, high=1024)
-    blocks: tuple[int, ...] = setting((1, 3), "Residual blocks at either resolution, finer first")
+    blocks: tuple[int, ...] = setting((1, 3), "Residual blocks at either resolution, finer first", high=64)
     rate: float = setting(
         1.0, "What a bit of a number of the code costs, in nepers of error", low=0.0, high=10.0
     )

@@ -40,10 +40,15 @@ class PhotoDenoiserConfig(Config):
         choices=("gaussian", "camera"),
     )
     widths: tuple[int, ...] = setting((48, 96, 192), "Channels at each level, finest first")
-    blocks: tuple[int, ...] = setting((2, 2, 4), "Residual blocks at each level")
+    blocks: tuple[int, ...] = setting((2, 2, 4), "Residual blocks at each level", high=64)
     crop: int = setting(64, "Pixels a side that one step sees of a piece", low=16, high=512)
     half: bool = setting(False, "Multiply in bfloat16 while training, where the processor can: faster")
     lr: float = setting(1e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.widths) == len(self.blocks):
+            raise ValueError(f"widths {self.widths} and blocks {self.blocks} take one number for each level")
 
 
 class PhotoDenoiser(Restorer):
@@ -99,7 +104,7 @@ class PhotoDenoiser(Restorer):
         noisiest. Frames, letterboxes and the ground under transparency have no noise, whatever there is in the photograph, and
         a square says so even where they are a part of it: it is left out, unless there is none with less of them.
         """
-        squares = tessellated(mirrored(x, FOLD), self.config.crop)
+        squares = tessellated(mirrored(x, FOLD), self.config.crop // FOLD * FOLD)
         levels = self.level(squares.flatten(0, 1)).view(squares.shape[:2])
         share = drawn(squares)
         silent = share > share.amin(1, keepdim=True).clamp_min(DRAWN)
@@ -112,7 +117,7 @@ class PhotoDenoiser(Restorer):
         return x - F.pixel_shuffle(self.net(torch.cat([small, told], 1)), FOLD).to(x)
 
     def loss(self, x: Tensor, turn: Turn) -> Loss:
-        crops = cropped(x, self.config.crop, turn.rng)
+        crops = mirrored(cropped(x, self.config.crop, turn.rng), self.net.multiple)
         if self.config.noise == "camera":
             crops = enlarged(crops, turn.rng)
         clean = some_gray(crops, turn.rng)

@@ -42,9 +42,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
     with options.work.lane(ANALYSIS):
         run = store.run(options.run)
+        if options.keep:
+            run.check_finished()
         model, data = ready(run), fitting(run)
-        if options.keep and not run.weights_file.exists():
-            raise BadInput(f"{run.id} has no final weights to keep scores of: resume it, or leave out --keep")
         chosen = dict(importance_samples=options.importance_samples, pictures=options.pictures)
         with typed():
             found = report.examine(model, data, store.root, **chosen, tell=tell)
@@ -148,6 +148,8 @@ def lay_out(options: argparse.Namespace) -> None:
     run = Store(options.store).run(options.run)
     own = not options.dataset and options.split == "test"
     with options.work.lane(ANALYSIS):
+        if own:
+            run.check_finished()
         codes = run.codes() if own else None
         if codes is None:
             options.work.progress(0.0, "Coding pictures")
@@ -190,6 +192,7 @@ def robustness(options: argparse.Namespace) -> None:
         runs = tuple(store.run(id) for id in dict.fromkeys(options.run))
         data = fitting(runs[0], options.dataset)
         for run in runs:
+            run.check_finished()
             if run.record.shape != data.shape:
                 raise BadInput(f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}")
         with typed():

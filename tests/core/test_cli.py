@@ -182,7 +182,13 @@ def test_what_was_measured_is_kept_where_one_asks_for_it(run: Terminal, own: Run
     tensors, _ = read_tensors(own.weights_file)
     write_tensors(own.checkpoint_file, {f"model.{name}": one for name, one in tensors.items()}, {})
     own.weights_file.unlink()
-    assert "has no final weights to keep scores of" in run.refused("evaluate", own.id, "--keep")
+    for asked in (
+        ("evaluate", own.id, "--keep"),
+        ("decoder", own.id),
+        ("map", own.id),
+        ("robustness", own.id),
+    ):
+        assert "has no final weights, by which results are kept" in run.refused(*asked)
 
 
 def test_importance_samples_and_pictures_are_chosen(

@@ -149,6 +149,7 @@ def test_only_equals_are_compared(store: Store) -> None:
         scored(store, "vanilla", 3, 20.0, origin="another"),
         scored(store, "vanilla", 4, 20.0, metrics={"test": {"psnr": "<b>high</b>"}}),
     ]
-    found = compare([*other, *same])
+    restorer = replace(same[0], family="photo_denoiser", shape=(3, 32, 32), config={})
+    found = compare([*other, *same, restorer])
     assert [one.family for one in found[0].entrants] == ["vanilla", "sparse", "vae"]
     assert [len(one.entrants) for one in found] == [3, 1, 1]

@@ -18,7 +18,7 @@ class Sample(Config):
     rate: float = setting(0.5, "A number", low=0.0, high=1.0)
     loud: bool = setting(False, "A switch", when={"kind": ("b",)})
     kind: str = setting("a", "A choice", choices=("a", "b"))
-    layers: tuple[int, ...] = setting((), "A list")
+    layers: tuple[int, ...] = setting((), "A list", high=1_000_000)
 
 
 # --- settings from text -----------------------------------------------------------------------------------------
@@ -58,6 +58,7 @@ def test_text_becomes_a_setting(assignment: str, value: object) -> None:
         ("loud=maybe", "loud takes bool, not 'maybe'"),
         ("kind=c", "kind is one of a, b, not 'c'"),
         ("layers=64,x", "layers takes numbers separated by commas, not '64,x'"),
+        ("layers=64,1000001", "layers takes numbers up to 1000000, not 1000001"),
         ("layers=64,0", r"layers takes positive whole numbers separated by commas, not \[64, 0\]"),
         ("colour=red", "'colour=red' is not name=value with a name of size, rate, loud, kind, layers"),
         ("size", "'size' is not name=value"),

@@ -6,8 +6,10 @@ import itertools
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ import pytest
 
 from core import jobs as module
 from core.files import StoreError
-from core.jobs import Job, Jobs, at_work
+from core.jobs import Job, Jobs, Stop, at_work
 from core.store import Store
 from tests.serving import ROOT
 
@@ -133,6 +135,24 @@ def test_what_cannot_be_done_fails_with_a_sentence(jobs: Jobs) -> None:
     assert (failed.state, failed.run) == ("failed", None)
     assert failed.message.startswith("There is no dataset “nothing”. Choose one of")
     assert "Traceback" not in failed.last_words()
+
+
+@posix
+def test_a_wish_ends_what_the_main_thread_waits_for(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    ended, gave_up = threading.Event(), threading.Event()
+
+    def speak_at_last() -> None:
+        if not ended.wait(PATIENCE):
+            gave_up.set()
+            there.send(b"x")
+
+    threading.Thread(target=speak_at_last).start()
+    (tmp_path / "wish").touch()
+    with here, there, Stop(tmp_path / "wish"), pytest.raises(SystemExit):
+        here.recv(1)
+    ended.set()
+    assert not gave_up.is_set()
 
 
 def test_a_stop_before_anything_has_begun_leaves_nothing(jobs: Jobs) -> None:

@@ -83,8 +83,9 @@ def test_slow_methods_come_when_asked_for(store: Store) -> None:
 
 def test_siblings_differ_in_their_training_seed_alone(store: Store) -> None:
     runs = [a_run(store, seed=seed) for seed in (0, 1, 2)]
-    other = a_run(store, latent_dim=6)
-    measured(Lab(store, (*runs, other), QUICK))
+    other, elsewhere = a_run(store, latent_dim=6), a_run(store, seed=3)
+    measured(Lab(store, (*runs, other, elsewhere), QUICK))
+    elsewhere.update(dataset={**elsewhere.record.dataset, "fingerprint": "of other pictures"})
     entries, _ = Lab(store, (runs[0], other), QUICK).entries(runs[0].record.dataset, store.runs())
     siblings = {one.key: len(one.siblings) for one in entries}
     assert siblings[runs[0].id] == 3 and siblings[other.id] == 1

@@ -15,7 +15,7 @@ from core import robustness
 from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
 from core.data import sample_photos
 from core.dataset import Dataset, Split, fixed_rng
-from core.families import Denoising, Vanilla
+from core.families import VAE, Denoising, Vanilla
 from core.pictures import as_floats
 from core.robustness import Measured, Method, Probe, Progress, Protocol, Sink, measure, randomness
 from core.store import Run, Store
@@ -234,6 +234,7 @@ def test_what_a_run_learnt_with(tmp_path: Path, data: Dataset) -> None:
     store = Store(tmp_path)
     assert robustness.trained_on(a_run(store, data, Denoising, noise="shot", amount=12.0)) == ("shot",)
     assert robustness.trained_on(a_run(store, data)) == ()
+    assert robustness.trained_on(a_run(store, data, VAE, likelihood="gaussian")) == ()
 
 
 def test_pictures_that_belong_to_no_data_are_measured_without_probe_and_drift() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from core import training as loop
 from core.codes import Codes, packed, unpacked
 from core.families import FAMILIES, family
 from core.family import Autoencoder
+from core.files import LONG_DEAD
 from core.record import outline
 from core.store import Damaged, Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
@@ -106,6 +108,17 @@ def only(root: Path) -> Run | Damaged:
 # --- a run from beginning to end --------------------------------------------------------------------------------
 
 
+def test_what_comes_to_nothing_leaves_nothing_and_what_is_long_dead_goes(tmp_path: Path) -> None:
+    dead, young = tmp_path / ".creating-1", tmp_path / ".creating-2"
+    for left in (dead, young):
+        left.mkdir()
+    os.utime(dead, (time.time() - 2 * LONG_DEAD,) * 2)
+    origin = new(tmp_path)  # has no weights to lend
+    with pytest.raises(StoreError, match="has no weights yet"):
+        Store(tmp_path).create(origin.record.outline(), Plan(epochs=1), DATA, origin=origin)
+    assert set(tmp_path.iterdir()) == {young, origin.folder}
+
+
 def test_a_new_run_is_there_whole_from_the_first_second(tmp_path: Path) -> None:
     run = new(tmp_path, name="  A\tname \x1b[31m" + "x" * 100)
     assert [path.name for path in tmp_path.iterdir()] == [run.id]
@@ -135,6 +148,7 @@ def test_a_completed_run_keeps_its_weights_its_history_and_its_pictures(finished
         "steps.jsonl",
         "previews",
         "lock",
+        "record.lock",
     }
     with pytest.raises(StoreError, match="has completed: there is nothing to resume"):
         run.resume(CPU, DATA)
@@ -240,13 +254,15 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(
 def test_what_a_killed_process_left_half_written_is_cleared_away(interrupted: Run) -> None:
     (interrupted.folder / "previews").mkdir(exist_ok=True)
     left = [interrupted.folder / ".writing-1", interrupted.folder / "previews" / ".writing-2"]
+    (interrupted.folder / "cache").mkdir()
+    left.append(interrupted.folder / "cache" / ".writing-4")
     fresh = interrupted.folder / ".writing-3"
     for path in [*left, fresh]:
         path.write_bytes(b"half")
     for path in left:
         os.utime(path, (time.time() - 100,) * 2)
     follow(interrupted, interrupted.resume(CPU, DATA))
-    assert [path.exists() for path in [*left, fresh]] == [False, False, True]
+    assert [path.exists() for path in [*left, fresh]] == [False, False, False, True]
 
 
 def test_weights_of_an_earlier_stop_do_not_hide_those_of_a_later_crash(tmp_path: Path) -> None:
@@ -355,6 +371,21 @@ def test_a_change_by_one_process_survives_the_change_by_another(run: Run) -> Non
     assert (record.name, record.status) == ("Renamed", "stopped")
 
 
+def test_changes_at_once_are_all_kept(run: Run) -> None:
+    """Four by four, each from what it knew when it began."""
+    runs = [Run.open(run.folder) for _ in range(4)]
+
+    def change(one: int) -> None:
+        for turn in range(4):
+            runs[one].add_metrics(**{f"{one} {turn}": {"n": turn}})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(change, range(4)))
+    assert set(Run.open(run.folder).record.metrics) >= {
+        f"{one} {turn}" for one in range(4) for turn in range(4)
+    }
+
+
 def test_readers_see_the_old_file_or_the_new_one_and_never_half(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,6 +452,15 @@ def test_a_deleted_run_is_put_away_and_comes_back_or_goes_for_good(run: Run) -> 
     assert store.deleted() == () and not list(store.root.glob(".deleted/*"))
     with pytest.raises(StoreError, match="not among the deleted runs any more"):
         store.restore(keys["damaged"])
+
+
+def test_a_dot_in_a_name_stays_there(run: Run) -> None:
+    store = Store(run.folder.parent)
+    for _ in range(2):  # in one second
+        shutil.copytree(run.folder, store.root / "mine.old")
+        store.delete("mine.old")
+    assert [one.id for one in store.deleted()] == ["mine.old"] * 2
+    assert store.restore(store.deleted()[0].key) == "mine.old"
 
 
 def test_what_is_restored_takes_the_place_of_nothing(run: Run) -> None:
@@ -517,6 +557,9 @@ BAD_RECORDS: list[tuple[Callable[[Run], None], str]] = [
     (field(family="transformer"), "no family 'transformer'; there are vanilla"),
     (field(config={"wings": 2}), "unknown setting wings"),
     (field(config={"latent_dim": 10**9}), "latent_dim lies between"),
+    (field(config={"lr": 10**400}), "lr takes float"),
+    (field(family="photo_denoiser", config={"blocks": [10**9, 1, 1]}), "blocks takes numbers up to 64"),
+    (field(family="photo_denoiser", config={"widths": [], "blocks": []}), "take one number for each level"),
     (field(config={"hidden": [1] * 100_000}), "hidden takes at most 16 numbers, not 100000"),
     (field(config={"net": "x" * 10_000}), "net is one of"),
     (field(plan={"epochs": "many"}), "epochs takes a whole number"),
@@ -605,6 +648,11 @@ def no_numbers(run: Run) -> None:
     run.weights_file.write_bytes(safetensors.torch.save(state | {name: state[name] * torch.nan}))
 
 
+def no_shares(run: Run) -> None:
+    state = run.load().state_dict()
+    run.weights_file.write_bytes(safetensors.torch.save(state | {"mixture.weights": torch.zeros(10)}))
+
+
 def absurd_size(run: Run) -> None:
     edit(
         run,
@@ -629,6 +677,7 @@ def folder_for_weights(run: Run) -> None:
         (other_shapes, "its weights do not fit its settings"),
         (other_kind, "its weights do not fit its settings"),
         (no_numbers, "some of its weights are no finite numbers"),
+        (no_shares, "the weights of its mixture are no shares of one"),
         (absurd_size, "these settings make no net|its weights would take"),
     ],
 )

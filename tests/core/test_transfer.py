@@ -5,6 +5,7 @@ import json
 import shutil
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from core.family import Autoencoder
 from core.store import Run, Store, StoreError
 from core.training import Plan, train
 from tests.core.test_archives import special, zipped
+from tests.photographs import autoencoder, denoiser
 
 
 def made(root: Path, Family: type[Autoencoder] = VAE, steps: int | None = None) -> Run:
@@ -94,6 +96,17 @@ def test_a_run_comes_back_as_it_was(Family: type[Autoencoder], tmp_path: Path, s
     codes, expected = back.codes(), run.codes()
     assert codes is not None and expected is not None and torch.equal(codes.codes, expected.codes)
     assert [one.id for one in store.runs()] == [run.id]
+
+
+@pytest.mark.parametrize("kind", [denoiser, autoencoder])
+def test_what_restores_photographs_comes_back_as_well(
+    kind: Callable[[Store], Run], tmp_path: Path, store: Store
+) -> None:
+    run = kind(Store(tmp_path / "from"))
+    back = receive(transfer.export(run), store)
+    assert back.id == run.id and back.codes() is None
+    x = torch.rand(1, 3, 9, 13)
+    assert torch.equal(back.restorer().restore(x), run.restorer().restore(x))
 
 
 def test_the_same_run_gives_the_same_bytes(run: Run) -> None:

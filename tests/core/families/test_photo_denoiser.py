@@ -237,3 +237,15 @@ def test_a_processor_looks_as_often_as_it_has_time_for(
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     assert photo_denoiser.looks(torch.device("cpu")) == count
     assert photo_denoiser.looks(torch.device("cuda")) == 3
+
+
+@pytest.mark.parametrize(("crop", "side"), [(65, 80), (50, 80), (64, 51)])
+def test_crops_of_any_size_are_learnt_from_and_looked_at(crop: int, side: int) -> None:
+    model = PhotoDenoiser(
+        PhotoDenoiser.Config(widths=(6, 8, 8), blocks=(1, 1, 1), crop=crop), (3, side, side)
+    )
+    rng = torch.Generator().manual_seed(0)
+    model.initialise(rng)
+    x = torch.rand(2, 3, side, side, generator=rng)
+    assert model.loss(x, Turn(rng)).total.isfinite()
+    assert model.restore(x).shape == x.shape

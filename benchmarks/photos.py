@@ -85,7 +85,13 @@ BOX = {
                 Round(6_300, 4, {"crop": 96, "lr": 5e-4, "half": False}),
             ),
         ),
-        Shipped("photos-autoencoder", "Photo autoencoder", "photo_autoencoder", 2_400, {"half": True}),
+        Shipped(
+            "photos-autoencoder",
+            "Photo autoencoder",
+            "photo_autoencoder",
+            5_000,
+            {"half": True, "width": 192, "crop": 128},
+        ),
     )
 }
 

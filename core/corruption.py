@@ -43,6 +43,11 @@ class Corruption:
     levels: Mapping[str, tuple[Amount, ...]]
 
     @property
+    def random(self) -> bool:
+        """Whether another generator spoils otherwise."""
+        return self.name not in CERTAIN
+
+    @property
     def span(self) -> tuple[float, float, float]:
         """Default, lowest and highest amount, of one that takes a single number."""
         default, low, high = self.default, self.low, self.high
@@ -106,6 +111,7 @@ CORRUPTIONS: tuple[Corruption, ...] = (
     _of("geometry", "translate", "Shift", "pixels each way", (0.0, 100.0, 3.0), mnist=(1.0, 2.0, 3.0, 4.0, 5.0)),
 )  # fmt: skip
 BY_NAME: dict[str, Corruption] = {corruption.name: corruption for corruption in CORRUPTIONS}
+CERTAIN = {"gaussian_blur", "defocus_blur", "contrast", "brightness", "jpeg", "pixelate", "scale"}
 NOISES = tuple(corruption for corruption in CORRUPTIONS if corruption.kind == "noise")
 
 

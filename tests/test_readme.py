@@ -41,6 +41,7 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("photo.jpg").write_bytes(png(examples.pictures((1, 28, 28))[3][0]))
     instead = {
         "RUN": stopped().id,
+        "mnist": "digits",  # which has to be fetched from nowhere
         "60": "1",
         "20": "1",
     }

@@ -96,7 +96,7 @@ def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
 
 
 def offer_training(card: glance.Card, shelf: Shelf) -> None:
-    st.caption(f"No {card.title} model has been trained on {shelf.title} yet.")
+    st.caption(f"No {card.title} model has been trained on {as_written(shelf.title)} yet.")
     known = {"data": data_title(shelf.title, shelf.shape)} if shelf.dataset in BY_NAME else {}
     st.page_link(
         shell.to("build/train.py"),

@@ -178,9 +178,9 @@ def keep_own() -> None:
     for one in own.kept():
         text, button = st.columns([3, 1], vertical_alignment="center")
         text.markdown(f"**{as_written(one.title)}** · {one.pictures:,} pictures")
-        button.button(
-            "Delete", key=f"delete-{one.name}", icon=":material/delete:", on_click=remove, args=[one]
-        )
+        with button.popover("Delete", icon=":material/delete:"):
+            st.markdown("The pictures are gone for good then. Runs that learnt from them stay.")
+            st.button("Delete for good", key=f"delete-{one.name}", on_click=remove, args=[one])
 
 
 def offer_to_keep(file: UploadedFile) -> None:
@@ -193,7 +193,10 @@ def offer_to_keep(file: UploadedFile) -> None:
     st.caption(f"{found.files:,} pictures{as_written(classes)}")
     list_problems(found.problems)
     title = st.text_input(
-        "Name", Path(file.name).stem[: own.MOST_TITLE], max_chars=own.MOST_TITLE, key="zip-name"
+        "Name",
+        Path(file.name).stem[: own.MOST_TITLE],
+        max_chars=own.MOST_TITLE,
+        key=f"zip-name-{file.file_id}",
     )
     if st.button("Keep as dataset", icon=":material/save:", type="primary"):
         bar = st.progress(0.0, "Keeping…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from core.data import BY_NAME, DataError, Dataset, is_local, load, sample_photos
 from core.family import Shape
 from ui.choices import choice
 from ui.components.pad import Strokes, pad
+from ui.memory import UNPACKED, remembered
 from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
@@ -169,17 +171,25 @@ def received(data: bytes, name: str) -> intake.Picture | None:
     """The picture in a file, or None and a message that says what is wrong with it."""
     outcome = _read(data, name, WHITE)
     if isinstance(outcome, str):
-        st.warning(outcome, icon=":material/block:")
+        st.warning(as_written(outcome), icon=":material/block:")
         return None
     return outcome
 
 
-@st.cache_resource(max_entries=2 * MOST, show_spinner="Reading the picture…")
 def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Picture | str:
-    try:
-        return intake.read(data, name, background)
-    except intake.Refused as refusal:
-        return str(refusal)
+    """From the session's memory, else from the file."""
+
+    def read() -> intake.Picture | str:
+        try:
+            with st.spinner("Reading the picture…"):
+                return intake.read(data, name, background)
+        except intake.Refused as refusal:
+            return str(refusal)
+
+    key = blake2b(data, digest_size=16).digest(), name, background
+    return remembered(
+        "read", key, read, lambda one: 0 if isinstance(one, str) else one.pixels.nbytes, UNPACKED
+    )
 
 
 def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:

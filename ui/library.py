@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from core.pictures import as_bytes, as_floats
 from core.store import Run, StoreError
 from ui import charts, downloads
 from ui.html import block, data_uri, strip
-from ui.runs import Group, has_codes, label, restorer
+from ui.runs import Group, has_codes, label, restorer, written
 from ui.theme import colour
 from ui.watch import spaced, thinned, words
 
@@ -219,14 +218,6 @@ def _examined(_run: Run, version: tuple[object, ...]) -> report.Report:
 def finite(value: float | None) -> float | None:
     """JSON has numbers that no chart can draw."""
     return float(value) if value is not None and abs(value) < LARGEST else None
-
-
-def written(path: Path) -> int:
-    """When, in nanoseconds; 0 where there is no such file."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def csv(frame: pd.DataFrame) -> bytes:

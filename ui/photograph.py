@@ -19,8 +19,8 @@ from core.rates import Row
 from core.store import StoreError
 from ui import charts, inputs, runs, work
 from ui.components.compare import compare
-from ui.denoise.memory import remembered
 from ui.denoise.pictures import encoded, shown
+from ui.memory import remembered
 from ui.runs import Group
 from ui.words import as_written, duration
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec
 
 import streamlit as st
@@ -263,14 +264,26 @@ def data_of(run: Run) -> Dataset | None:
 
 def codes(run: Run) -> Codes | None:
     """What the run keeps of its test pictures, where it was computed."""
-    return _codes(str(run.folder), run.weights_file.stat().st_mtime_ns) if run.weights_file.exists() else None
+    return _codes(str(run.folder), stamp(run, "codes")) if run.weights_file.exists() else None
 
 
 def survey(run: Run) -> elbo.Survey | None:
     """What a VAE's objective is over its test pictures, where it was computed."""
-    return (
-        _survey(str(run.folder), run.weights_file.stat().st_mtime_ns) if run.weights_file.exists() else None
-    )
+    return _survey(str(run.folder), stamp(run, elbo.KEPT_AS)) if run.weights_file.exists() else None
+
+
+def stamp(run: Run, *names: str) -> tuple[int, ...]:
+    """Changes when the final weights do, or what is kept of them under these names."""
+    files = (run.folder / place / f"{name}.safetensors" for name in names for place in ("cache", "shipped"))
+    return tuple(map(written, (run.weights_file, *files)))
+
+
+def written(path: Path) -> int:
+    """When, in nanoseconds; 0 where there is no such file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")
@@ -284,17 +297,15 @@ def _restorer(folder: str, changed: int) -> Restorer:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _codes(folder: str, changed: int) -> Codes | None:
+def _codes(folder: str, stamp: tuple[int, ...]) -> Codes | None:
     known = _run(folder).codes()
     return None if known is None else latent.sampled(known)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _survey(folder: str, changed: int) -> elbo.Survey | None:
+def _survey(folder: str, stamp: tuple[int, ...]) -> elbo.Survey | None:
     return elbo.kept(_run(folder))
 
 
 def _run(folder: str) -> Run:
-    from pathlib import Path
-
     return Run.open(Path(folder))

@@ -214,7 +214,7 @@ FLAGS = {
 def is_training(job: Job) -> bool:
     """Whether it does no more than what this page starts: its folder may say anything."""
     verb, *words = job.arguments or ("",)
-    return verb == "train" and all(word in FLAGS for word in words if word.startswith("-"))
+    return verb == "train" and all(word.partition("=")[0] in FLAGS for word in words if word.startswith("-"))
 
 
 def go_on(arguments: list[str], one: Watched) -> None:

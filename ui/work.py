@@ -25,8 +25,8 @@ def alone() -> Iterator[None]:
     try:
         while not _turn.acquire(timeout=0.5):
             message.info(f"Waiting: {_waiting.index(ticket)} ahead of you.", icon=":material/hourglass:")
-        message.empty()
         try:
+            message.empty()  # where a rerun is due, this is where the visitor leaves
             yield
         finally:
             _turn.release()

@@ -146,7 +146,7 @@ def start(
 ) -> None:
     data = planned(plan, look.name, device)
     estimates.tell(described(Family.key, config), data, plan)
-    named = ["--name", name] if name.strip() else []
+    named = [f"--name={name}"] if name.strip() else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         alone = st.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:")
         all_six = st.button(

@@ -62,10 +62,13 @@ def main() -> None:
 def pick(group: runs.Group, cell: object) -> Run:
     """The run that the address names, else the first that is proposed."""
     by_id = {run.id: run for run in group.runs}
-    asked = st.query_params.get("run")
-    start = list(by_id).index(asked) if asked in by_id else list(by_id).index(group.proposed[0].id)
+    key = f"variant-{group.key}"
+    if (asked := st.query_params.get("run")) in by_id:
+        st.session_state[key] = asked  # also after a step back
+    elif st.session_state.get(key) not in by_id:
+        st.session_state[key] = group.proposed[0].id
     id = cell.selectbox(  # type: ignore[attr-defined]
-        "Variant", list(by_id), start, format_func=lambda one: runs.label(by_id[one], group), key=f"variant-{group.key}",
+        "Variant", list(by_id), format_func=lambda one: runs.label(by_id[one], group), key=key,
         on_change=into_the_address, args=[group.key],
     )  # fmt: skip
     return by_id[id]

@@ -80,9 +80,12 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
     """What was brought leaves its codes in the address; an address with codes and nothing brought gives them back."""
     brought = st.session_state.get("source") in ("Upload", "Camera", "Draw")
     if brought and pictures:
+        st.session_state["brought"] = True
         st.query_params["codes"] = remembered.written(painters, pictures)
         return pictures
-    if pictures or not brought:
+    if (
+        pictures or not brought or st.session_state.get("brought")
+    ):  # what was brought here was taken away again
         if "codes" in st.query_params:
             del st.query_params["codes"]
         return pictures

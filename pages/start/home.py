@@ -7,7 +7,7 @@ import streamlit as st
 from core import glance
 from ui import cards, shell
 from ui.choices import choice
-from ui.words import data_title
+from ui.words import as_written, data_title
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         "Trained on",
         list(shelves),
         next(iter(shelves)),
-        format_func=lambda name: data_title(shelves[name].title, shelves[name].shape),
+        format_func=lambda name: as_written(data_title(shelves[name].title, shelves[name].shape)),
         key="on",
     )
     shelf = shelves[name]
@@ -42,12 +42,15 @@ def main() -> None:
 
 
 def tell_how_fair(shelf: cards.Shelf) -> None:
-    counts = {int(run.test["n"]) for run in shelf.runs.values() if "n" in run.test}
+    counts, seen = (
+        {int(run.test[name]) for run in shelf.runs.values() if name in run.test} for name in ("n", "ssim_n")
+    )
     if counts:
+        first = f", SSIM over the first {max(seen):,} of them" if seen and max(seen) < max(counts) else ""
         st.caption(
             "PSNR and SSIM: higher is better. SSE (squared error summed over a picture), NLL (negative log-likelihood of black "
             "and white ones), probe error (of a linear classifier on codes) and classifier-Fréchet (near 0 for real pictures): "
-            f"lower is better. PSNR, SSIM and SSE are means over {max(counts):,} test pictures that no model has seen. "
+            f"lower is better. Means are over {max(counts):,} test pictures that no model has seen{first}. "
             "Sure: by 90% or more. "
             "One training run each: the numbers speak of these runs, not of the families. "
             "The GAN was never asked to rebuild: an encoder beside it guesses the code."

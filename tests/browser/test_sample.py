@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, WebSocket, expect
 
 from core import examples, export
 from core.pictures import png
@@ -252,3 +252,19 @@ def test_a_narrow_window_holds_the_canvas(app: Server, page: Page) -> None:
     page.set_viewport_size({"width": 420, "height": 800})
     opened(page, app)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_who_leaves_the_page_leaves_no_socket_open(app: Server, page: Page) -> None:
+    sockets: list[WebSocket] = []
+    page.on("websocket", lambda one: sockets.append(one) if "/api/decode/" in one.url else None)
+    opened(page, app, "?engine=socket", "socket")
+    assert sockets and not any(one.is_closed() for one in sockets)
+    page.get_by_role("link", name="Home").first.click()
+    expect(page.get_by_role("heading", name="See what a model keeps of a picture")).to_be_visible(
+        timeout=PATIENCE
+    )
+    for _ in range(100):
+        if all(one.is_closed() for one in sockets):
+            break
+        page.wait_for_timeout(100)
+    assert all(one.is_closed() for one in sockets)

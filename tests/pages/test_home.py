@@ -58,6 +58,26 @@ def test_other_pictures_are_rebuilt_live(open_page: Open, six: Store) -> None:
     assert_shown(rebuilt[0], "picture 1 rebuilt by Vanilla", html)
 
 
+def test_the_means_are_said_to_be_over_as_many_pictures_as_they_are(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    for run in Store(tmp_path).runs():
+        run.add_metrics(test={**run.record.metrics["test"], "n": 10_000, "ssim_n": 1_000})
+    said = words(open_page("start/home.py", Store(tmp_path)))
+    assert "over 10,000 test pictures that no model has seen, SSIM over the first 1,000 of them." in said
+    assert "over 300 test pictures that no model has seen. Sure" in words(open_page("start/home.py", six))
+
+
+def test_a_title_from_outside_formats_nothing(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    for run in Store(tmp_path).runs():
+        run.update(dataset={**run.record.dataset, "title": "![x](http://example.invalid/x.png)"})
+    page = open_page("start/home.py", Store(tmp_path))
+    (option,) = page.segmented_control(key="on").options
+    assert not page.exception and r"!\[x\]" in option
+
+
 def test_an_empty_store_says_how_to_begin(open_page: Open, tmp_path: Path) -> None:
     home = open_page("start/home.py", Store(tmp_path / "nothing"))
     assert not home.exception

@@ -262,6 +262,17 @@ def test_odd_codes_are_shown(
     assert not open_page(PAGE, Store(tmp_path), chapter=chapter, run=run.id).exception
 
 
+def test_a_step_back_in_the_address_brings_back_the_run(open_page: Open, mapped: Store) -> None:
+    first, second = of(mapped, "vae"), of(mapped, "vanilla")
+    page = open_page(PAGE, mapped, run=first.id)
+    box = next(one for one in page.selectbox if one.label == "Variant")
+    page = box.set_value(second.id).run()
+    assert page.query_params["run"] in (second.id, [second.id])
+    page.query_params["run"] = first.id
+    page = page.run()
+    assert next(one for one in page.selectbox if one.label == "Variant").value == first.id
+
+
 def test_a_run_that_vanishes_while_its_map_is_drawn_is_said_to(
     open_page: Open, mapped: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,14 @@ def test_sums_of_codes_are_those_of_core(open_page: Open, three: Store) -> None:
     assert picture(expected, "A − B + C") in shown(page)
 
 
+def test_sums_are_of_classes_that_every_variant_knows(open_page: Open, three: Store, tmp_path: Path) -> None:
+    shutil.copytree(three.root, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(of(Store(tmp_path), "gan").folder / "cache")
+    page = open_page(PAGE, Store(tmp_path), below="Sums of codes")
+    assert not page.exception and "mean of 0" not in page.selectbox(key="term-A").options
+    assert "mean of 0" in open_page(PAGE, three, below="Sums of codes").selectbox(key="term-A").options
+
+
 def test_a_picture_comes_by_rerun_where_nothing_else_is(open_page: Open, three: Store) -> None:
     page = open_page(PAGE, three, engine="fragment")
     assert data_of(page)["engines"] == ["fragment"]
@@ -308,6 +316,8 @@ def test_the_address_remembers_codes_of_what_was_brought(open_page: Open, three:
     np.testing.assert_allclose(
         floats(data_of(again)["views"][0]["origin"]), floats(view["origin"]), rtol=2e-3, atol=2e-3
     )
+    again.session_state["brought"] = True  # and taken away again
+    assert "remembers the codes" not in said(again.run()) and "codes" not in again.query_params
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 from core import jobs as module
 from core import own
@@ -115,13 +116,14 @@ def test_what_the_form_says_is_what_is_trained(open_page: Open, store: Store) ->
     page.segmented_control(key="vae.net").set_value("mlp")
     page.number_input(key="epochs").set_value(7)
     page.number_input(key="seed").set_value(3)
-    next(box for box in page.text_input if box.label == "Name").set_value("beta four")
+    next(box for box in page.text_input if box.label == "Name").set_value("-beta four")
     page.run()
     page.text_input(key="vae.hidden").set_value("64,32")
     click(page.run(), "Train Variational")
     asked = flags(started(store)[-1])
     assert set(asked["--set"].split()) == {"beta=4.0", "net=mlp", "hidden=64,32"}
-    assert (asked["--epochs"], asked["--seed"], asked["--name"]) == ("7", "3", "beta four")
+    assert (asked["--epochs"], asked["--seed"]) == ("7", "3")
+    assert "--name=-beta four" in started(store)[-1].arguments and watch.is_training(started(store)[-1])
 
 
 def test_an_address_sets_up_again_what_a_run_was_made_with(open_page: Open, six: Store, store: Store) -> None:
@@ -511,7 +513,7 @@ def test_a_zip_is_shown_before_it_is_kept_and_then_learnt_from(open_page: Open, 
     page.segmented_control(key="size").set_value(32)
     page = click(page.run(), "Train Vanilla")
     assert flags(started(store)[-1])["--dataset"] == "own:our-trip@32"
-    page = click(click(page, "Set up another training"), "Delete")
+    page = click(click(page, "Set up another training"), "Delete for good")
     assert not page.exception and own.kept() == () and page.selectbox(key="data").value == "digits"
 
 
@@ -522,9 +524,21 @@ def test_a_zip_is_looked_into_once(open_page: Open, store: Store, monkeypatch: p
     page = open_page(PAGE, store)
     page.file_uploader[0].upload("trip.zip", pictures())
     page.run()
-    page.text_input(key="zip-name").set_value("Another name")
+    name_of_zip(page).set_value("Another name")
     page.run()
     assert len(looks) == 1
+
+
+def name_of_zip(page: AppTest) -> TextInput:
+    return next(box for box in page.text_input if (box.key or "").startswith("zip-name"))
+
+
+def test_another_zip_brings_its_own_name(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store)
+    for name in ("cats", "dogs"):
+        page.file_uploader[0].upload(f"{name}.zip", pictures())
+        page.run()
+        assert name_of_zip(page).value == name
 
 
 @pytest.mark.parametrize(

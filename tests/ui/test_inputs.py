@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image, ImageDraw
 
 from core import examples, intake
 from core.data import sample_photos
+from core.pictures import png
 from tests.photographs import scene
-from ui.inputs import PHOTOS, Input, is_photograph, renamed
+from ui import inputs
+from ui.inputs import PHOTOS, WHITE, Input, is_photograph, renamed
 
 
 def brought(image: Image.Image) -> intake.Picture:
@@ -69,3 +72,14 @@ def test_files_of_one_name_stay_apart_whatever_they_are_called() -> None:
     flat = np.zeros((1, 8, 8), np.uint8)
     found = renamed([Input(name, flat) for name in ("a (2)", "a", "a", "a (2)")])
     assert [one.name for one in found] == ["a (2)", "a", "a (3)", "a (2) (2)"]
+
+
+def test_a_session_keeps_the_pictures_that_were_read_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+    files = [png(scene(20, 20, seed=seed)) for seed in (0, 1)]
+    first = inputs._read(files[0], "a.png", WHITE)
+    assert inputs._read(files[0], "a.png", WHITE) is first
+    monkeypatch.setattr(inputs, "UNPACKED", 1)
+    inputs._read(files[1], "b.png", WHITE)
+    assert len(st.session_state["read"]) == 1 and inputs._read(files[0], "a.png", WHITE) is not first
+    assert "can be read" in str(inputs._read(b"x", "c.png", WHITE))

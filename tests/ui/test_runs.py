@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from core.data import load
+from core.evaluation import summarise
 from core.families import VAE, Vanilla
 from core.store import Run, Store
 from core.training import Plan
+from ui import runs
+from ui.inside.plane import decoded_plane
 from ui.runs import groups, label
 
 
@@ -55,6 +59,19 @@ def test_of_two_with_one_name_the_ids_are_told(store: Store) -> None:
 def test_nameless_runs_that_differ_in_more_or_in_nothing_keep_their_ids(store: Store, other: dict) -> None:
     runs = [made(store), made(store, **other)]
     assert labels(store, *runs) == [f"Variational · {run.id}" for run in runs]
+
+
+def test_what_is_measured_later_is_seen_at_once_and_other_weights_are_drawn_anew(store: Store) -> None:
+    run, data = made(store, latent_dim=3, width=8, hidden=(16,)), load("digits")
+    model = run.begin(torch.device("cpu")).model
+    run.save_weights(model)
+    assert runs.codes(run) is None and runs.survey(run) is None and decoded_plane(run) is None
+    summarise(run, model, data)
+    assert runs.codes(run) is not None and runs.survey(run) is not None
+    before = decoded_plane(run)
+    assert before is not None and before is decoded_plane(run)
+    run.save_weights(model)
+    assert decoded_plane(run) is not before
 
 
 def test_only_runs_with_weights_are_usable(store: Store) -> None:

@@ -9,13 +9,17 @@ const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the ser
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".canvas")
   const signature = JSON.stringify([data.views.map((view) => [view.id, view.origin, view.across, view.up, view.decoder]), data.seed, data.endless])
-  if (root.live?.signature === signature) {
-    root.live.answer(data.frame)
-    return
+  if (root.live?.signature === signature) root.live.answer(data.frame)
+  else {
+    root.live?.end()
+    root.live = live(root, data, signature, setStateValue)
   }
+  return () => setTimeout(() => root.isConnected || leave(root)) // a rerun ends here, too
+}
+
+function leave(root) {
   root.live?.end()
-  root.live = live(root, data, signature, setStateValue)
-  return () => {}
+  root.live = null
 }
 
 function live(root, data, signature, setStateValue) {
@@ -162,7 +166,7 @@ function live(root, data, signature, setStateValue) {
         return result[session.outputNames[0]].data
       }
       root.decode = decode // for tests
-      return { decode: async (codes) => Promise.all(codes.map((z, number) => decode(number, z))), scale: 255, end() {} }
+      return { decode: async (codes) => Promise.all(codes.map((z, number) => decode(number, z))), scale: 255, end: () => sessions.forEach((one) => one.release()) }
     },
     async socket() {
       const place = location.origin.replace(/^http/, "ws")

@@ -417,7 +417,8 @@ export default function ({ data, parentElement, setStateValue }) {
       if (!start) return
       if (start.moved && start.lasso) finish(panel)
       else if (!start.moved) choose(nearest(panel, ...at(event)))
-      if (!touches.size) start = null
+      const [left] = touches.values() // a finger that stays goes on from here, not from before a pinch
+      start = left ? { at: left, view: { ...panel.view }, lasso: false, moved: true } : null
     }
     top.onpointerleave = () => {
       if (start) return

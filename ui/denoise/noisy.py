@@ -20,10 +20,10 @@ from core.store import StoreError
 from ui import runs, work
 from ui.components.compare import compare
 from ui.denoise import models as choice
-from ui.denoise.memory import remembered
 from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, shown
 from ui.html import block, captioned
+from ui.memory import remembered
 from ui.words import as_written
 
 KEPT = 2**29  # bytes of results that a session keeps: seven of 24 megapixels
@@ -187,7 +187,7 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
                 "PSNR", f"{after:.2f} dB", f"{after - before:+.2f} dB", width="content",
                 help="Against the clean picture, which is known here: noise as of a camera was added to the example.",
             )  # fmt: skip
-        st.metric("Cleaned by", models.titles[cleaned.by], width="content")
+        st.metric("Cleaned by", as_written(models.titles[cleaned.by]), width="content")
     st.caption(f"The noise: {cleaned.noise.kind}.")
 
 

@@ -20,6 +20,7 @@ from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, encoded, shown
 from ui.downloads import csv
 from ui.html import block, captioned
+from ui.words import as_written
 
 SIDE = (
     512  # pixels; the middle of a larger picture is taken, since some methods need a minute for a megapixel
@@ -42,16 +43,17 @@ def show(models: Models, photo: Photo) -> None:
     )
     with middle:
         amount = pick_amount(BY_NAME[name])
-    seed = int(
-        right.number_input("Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.")
-    )
+    draw = right.number_input(
+        "Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.", disabled=not BY_NAME[name].random
+    )  # fmt: skip
+    seed = int(draw)
     ours = {id: f"Ours, {models.titles[id]}" for id in models.restorers}
     automatic = denoisers.automatic(models.restorers)
     several = [*denoisers.classical(), automatic, *denoisers.learnt(models.restorers, ours)]
     titles = {one.key: one.title for one in several}
     chosen = st.pills(
         "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],
-        format_func=titles.__getitem__, key="methods", bind="query-params", wrap=True,
+        format_func=lambda key: as_written(titles[key]), key="methods", bind="query-params", wrap=True,
     )  # fmt: skip
     if not chosen:
         st.info("Choose at least one method.", icon=":material/touch_app:")

@@ -130,7 +130,12 @@ def the_cloud(subject: Subject, z: Tensor) -> None:
     whole = found is not None and found.plane.is_whole
     left, right = st.columns([2, 5] if whole else [3, 2], gap="large")
     with left:
-        st.plotly_chart(cloud(subject, z[0]), key="cloud", config=CONFIG)
+        st.plotly_chart(
+            cloud(subject, z[0]),
+            key="cloud",
+            config=CONFIG,
+            alt="The distribution of each number of the code, and the draw",
+        )
         tell_cloud(subject)
         equation(
             r"q(z \mid x) = \mathcal{N}\big(z;\; \mu(x),\; \mathrm{diag}\, \sigma^2(x)\big)",

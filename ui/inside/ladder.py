@@ -87,7 +87,10 @@ def show(subject: Subject) -> None:
         st.markdown("**Rate and distortion over the test pictures**")
         surveys = [runs.survey(rung) for rung in ladder.rungs]
         st.plotly_chart(
-            trade(ladder, surveys, ladder.rungs.index(run)), key=f"trade-{ladder.rungs[0].id}", config=CONFIG
+            trade(ladder, surveys, ladder.rungs.index(run)),
+            key=f"trade-{ladder.rungs[0].id}",
+            config=CONFIG,
+            alt="Distortion against rate, a point for each weight of the KL",
         )
         st.caption(
             "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. "

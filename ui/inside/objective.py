@@ -48,7 +48,12 @@ def show(subject: Subject) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**KL by number of the code**")
-        st.plotly_chart(by_number(subject, found, unit), key="kl", config=CONFIG)
+        st.plotly_chart(
+            by_number(subject, found, unit),
+            key="kl",
+            config=CONFIG,
+            alt="KL of each number of the code, a bar for each",
+        )
         st.caption(
             "What each number costs to send beyond the prior. One that repeats the prior costs nothing."
         )
@@ -139,7 +144,9 @@ def standing(subject: Subject, found: Parts, unit: str) -> None:
     figure.add_vline(UNITS[unit] * value, line=dict(color="#d55e00", width=3))
     figure.update_layout(height=220, bargap=0.04, **LAYOUT)
     figure.update_xaxes(title=dict(text=f"−ELBO in {unit}", standoff=4))
-    st.plotly_chart(figure, key="standing", config=CONFIG)
+    st.plotly_chart(
+        figure, key="standing", config=CONFIG, alt="−ELBO of all test pictures, and where this one stands"
+    )
     place = percentile(value, survey.negative_elbo)
     gray = (
         " Gray as they come: the Library's likelihood is of pixels made black or white."
@@ -175,7 +182,12 @@ def tightening(subject: Subject, found: Parts, unit: str) -> None:
     with right:
         chart = st.empty()
     for bounds in live(subject, draws):
-        chart.plotly_chart(curve(bounds, found, unit), key=f"bounds-{bounds.draws}", config=CONFIG)
+        chart.plotly_chart(
+            curve(bounds, found, unit),
+            key=f"bounds-{bounds.draws}",
+            config=CONFIG,
+            alt="The bound by the number of draws",
+        )
         words.markdown(gap(bounds, found, unit))
 
 

@@ -20,7 +20,6 @@ from core.store import Run
 from ui import runs
 from ui.components.maps import Ellipse, Map, window_of
 from ui.html import data_uri
-from ui.inside.subject import changed
 
 WIDEST_SHEET = 1_150  # pixels of the decoded places of a map
 MOST_TILES, CLOSE_TILES = 40, 24
@@ -56,11 +55,11 @@ class DecodedPlane:
 
 def decoded_plane(run: Run) -> DecodedPlane | None:
     """None where the codes are longer than two numbers and those of the test pictures are not known, or there is one number."""
-    return _decoded_plane(str(run.folder), changed(run))
+    return _decoded_plane(str(run.folder), runs.stamp(run, "codes"))
 
 
 @st.cache_resource(max_entries=48, show_spinner="Decoding the map…")
-def _decoded_plane(folder: str, _changed: int) -> DecodedPlane | None:
+def _decoded_plane(folder: str, stamp: tuple[int, ...]) -> DecodedPlane | None:
     run = Run.open(Path(folder))
     model, known = runs.model(run), runs.codes(run)
     dim = model.config.latent_dim
@@ -75,7 +74,7 @@ def _decoded_plane(folder: str, _changed: int) -> DecodedPlane | None:
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def _closeup(folder: str, _changed: int, centre: tuple[float, float], half: float) -> DecodedPlane:
+def _closeup(folder: str, stamp: tuple[int, ...], centre: tuple[float, float], half: float) -> DecodedPlane:
     run = Run.open(Path(folder))
     model, known = runs.model(run), runs.codes(run)
     (x, y), half = centre, max(half, 1e-6)
@@ -93,7 +92,7 @@ def _closeup(folder: str, _changed: int, centre: tuple[float, float], half: floa
 def closeup(run: Run, centre: list[float], half: float) -> DecodedPlane:
     """Of a code of two numbers, the square of this half width around a place."""
     x, y = centre
-    return _closeup(str(run.folder), changed(run), (x, y), half)
+    return _closeup(str(run.folder), runs.stamp(run, "codes"), (x, y), half)
 
 
 def labels_of(known: Codes | None) -> np.ndarray | None:

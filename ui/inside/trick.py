@@ -46,7 +46,12 @@ def show(subject: Subject) -> None:
     found = measured(subject, st.session_state.get("gradient seed", 0))
     words.markdown(told(found))
     with right:
-        st.plotly_chart(chart(found), key="scatter", config=CONFIG)
+        st.plotly_chart(
+            chart(found),
+            key="scatter",
+            config=CONFIG,
+            alt="How far gradients scatter by the number of draws, a line for each estimator",
+        )
         st.caption(
             f"How far the mean of n draws lies from the gradient, relative to its length: measured on {DRAWS:,} draws for this "
             "picture. Every line falls with 1/√n; the height is the difference."

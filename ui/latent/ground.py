@@ -53,9 +53,13 @@ def ground(run: Run) -> Ground | None:
     """None where no codes of test pictures are known."""
     if not run.weights_file.exists():
         return None
-    files = [run.folder / place / f"{latent.KEPT_AS}.safetensors" for place in ("cache", "shipped")]
-    stamp = tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in (run.weights_file, *files))
-    return _ground(str(run.folder), stamp)
+    return _ground(str(run.folder), stamp(run))
+
+
+def stamp(run: Run) -> tuple[int, ...]:
+    """Changes when the codes or maps do. Raises StoreError where there can be none."""
+    run.check_finished()
+    return runs.stamp(run, "codes", latent.KEPT_AS)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading codes…")
@@ -117,11 +121,11 @@ def bounds(places: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]
 
 def tiles(run: Run, kind: str) -> str:
     """What a grid of places on a map decodes to, as a data URI."""
-    return _tiles(str(run.folder), kind, run.weights_file.stat().st_mtime_ns)
+    return _tiles(str(run.folder), kind, stamp(run))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Decoding the map…")
-def _tiles(folder: str, kind: str, changed: int) -> str:
+def _tiles(folder: str, kind: str, stamp: tuple[int, ...]) -> str:
     run = Run.open(Path(folder))
     place = ground(run)
     assert place is not None
@@ -136,7 +140,7 @@ def _tiles(folder: str, kind: str, changed: int) -> str:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Finding neighbours…")
-def _distances(folder: str, changed: int) -> np.ndarray:
+def _distances(folder: str, stamp: tuple[int, ...]) -> np.ndarray:
     place = ground(Run.open(Path(folder)))
     assert place is not None
     _, distances = latent.graph(place.codes.codes, latent.PLACED_BY + 1)
@@ -145,11 +149,11 @@ def _distances(folder: str, changed: int) -> np.ndarray:
 
 def distances(run: Run) -> np.ndarray:
     """The mean distance of every code to its nearest neighbours (N,)."""
-    return _distances(str(run.folder), run.weights_file.stat().st_mtime_ns)
+    return _distances(str(run.folder), stamp(run))
 
 
 @st.cache_resource(max_entries=12, show_spinner="Comparing neighbours…")
-def _agreement(folders: tuple[str, str], changed: tuple[int, int]) -> np.ndarray:
+def _agreement(folders: tuple[str, str], stamps: tuple[tuple[int, ...], ...]) -> np.ndarray:
     one, other = (ground(Run.open(Path(folder))) for folder in folders)
     assert one is not None and other is not None
     return latent.agreement(one.codes.codes, other.codes.codes).numpy()
@@ -157,5 +161,4 @@ def _agreement(folders: tuple[str, str], changed: tuple[int, int]) -> np.ndarray
 
 def agreement(one: Run, other: Run) -> np.ndarray:
     """Of every picture's neighbours in two codings: Jaccard (N,)."""
-    changed = one.weights_file.stat().st_mtime_ns, other.weights_file.stat().st_mtime_ns
-    return _agreement((str(one.folder), str(other.folder)), changed)
+    return _agreement((str(one.folder), str(other.folder)), (stamp(one), stamp(other)))

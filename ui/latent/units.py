@@ -35,7 +35,9 @@ def show(place: Ground, model: Autoencoder) -> None:
     on = model.speaks(codes) if isinstance(model, Sparse) else torch.ones_like(codes, dtype=torch.bool)
     speaks = on.float().mean(0)
     order = weight.argsort(descending=True).tolist()
-    st.plotly_chart(chart(place, weight, title), key="units", config=CONFIG)
+    st.plotly_chart(
+        chart(place, weight, title), key="units", config=CONFIG, alt=f"{title}, a bar for each number"
+    )
     if len(order) > CHARTED:
         st.caption(f"The {CHARTED} highest of {len(order):,} numbers are shown.")
     if sparse:

@@ -31,9 +31,7 @@ def pick_picture(pictures: Sequence[Input]) -> Input | None:
 
 
 def pick_damage() -> str:
-    """Draw the choice of a corruption; a cell of the table may have asked for one."""
-    if (asked := st.session_state.pop("corruption asked for", None)) in BY_NAME:
-        st.session_state["corruption"] = asked
+    """Draw the choice of a corruption."""
     return st.selectbox(
         "Damage", list(BY_NAME), format_func=lambda name: BY_NAME[name].title, key="corruption", bind="query-params"
     )  # fmt: skip
@@ -45,7 +43,9 @@ def show(picture: Input, models: Models, name: str) -> None:
     left, middle, right = st.columns([4, 1.2, 1.2], vertical_alignment="bottom", gap="medium")
     level = left.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params")
     every = middle.toggle("All levels", value=False, key="every", bind="query-params")
-    right.button("Other noise", icon=":material/casino:", on_click=draw_again)
+    right.button(
+        "Other noise", icon=":material/casino:", on_click=draw_again, disabled=not (level and BY_NAME[name].random)
+    )  # fmt: skip
     seed = st.session_state.get("noise", 0)
     amount = severity(name, level, scale) if level else None
     words = (

@@ -45,7 +45,10 @@ def show(pictures: Sequence[Input], models: Models, corruption: str) -> None:
             format_func=lambda one: METRICS[one].title,
             key="own number",
         )
-        st.plotly_chart(curves(entries, METRICS[key], 0, corruption), key="own curves", config=CONFIG)
+        st.plotly_chart(
+            curves(entries, METRICS[key], 0, corruption), key="own curves", config=CONFIG,
+            alt=f"{METRICS[key].title} by level, a line for each variant",
+        )  # fmt: skip
         one = len(pictures) == 1
         st.caption(
             "One picture has no interval."

@@ -68,6 +68,7 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
         curves(entries, metric, place, corruption),
         key=f"curves-{corruption}-{key}",
         config=CONFIG | {"displayModeBar": "hover"},
+        alt=f"{metric.title} by level, a line for each variant",
     )
     st.caption(read_curves(wish, entries, corruption))
     cell = all_damages(wish, entries, metric)

@@ -206,7 +206,8 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
 @st.fragment
 def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     """A − B + C of pictures and class means."""
-    classes = [f"mean of {name}" for name in class_means(painters[0])]
+    means = [class_means(painter) for painter in painters]
+    classes = [f"mean of {name}" for name in means[0] if all(name in own for own in means)]
     names = [one.name for one in pictures] + classes
     if len(names) < 2:
         st.caption("Choose pictures above: sums take at least two.")
@@ -217,10 +218,9 @@ def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
         cell.selectbox(label, names, start, key=f"term-{label}")
         for cell, label, start in zip(cells, ("A", "− B", "+ C"), usual, strict=True)
     ]
-    for painter in painters:
-        means = class_means(painter)
+    for painter, own in zip(painters, means, strict=True):
         a, b, c = (
-            means[name.removeprefix("mean of ")]
+            own[name.removeprefix("mean of ")]
             if name in classes
             else painter.encode([next(one for one in pictures if one.name == name)])[0]
             for name in terms

@@ -1,0 +1,43 @@
+"""Whose turn it is to work in the server."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui import work
+
+
+class Left(BaseException):
+    """As Streamlit raises it where a rerun is due."""
+
+
+class Message:
+    def info(self, *_: object, **__: object) -> None: ...
+
+    def empty(self) -> None:
+        raise Left
+
+
+def turn_is_free() -> bool:
+    free = work._turn.acquire(blocking=False)
+    if free:
+        work._turn.release()
+    return free and work._waiting == []
+
+
+def test_who_leaves_as_their_turn_comes_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work.st, "empty", Message)
+    with pytest.raises(Left), work.alone():
+        pytest.fail("has left already")
+    assert turn_is_free()
+
+
+def test_who_works_has_the_turn_and_gives_it_back_however_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Message, "empty", lambda self: None)
+    monkeypatch.setattr(work.st, "empty", Message)
+    with work.alone():
+        assert not turn_is_free()
+    assert turn_is_free()
+    with pytest.raises(ZeroDivisionError), work.alone():
+        raise ZeroDivisionError
+    assert turn_is_free()

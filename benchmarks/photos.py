@@ -91,6 +91,7 @@ BOX = {
             "photo_autoencoder",
             5_000,
             {"half": True, "width": 192, "crop": 128},
+            (Round(2_500, settings={"lr": 5e-4}),),
         ),
     )
 }
@@ -164,8 +165,7 @@ def ship(run: Run, id: str, data: Dataset, store: Store) -> None:
     shutil.copy(run.metrics_file, place / run.metrics_file.name)
     shipped = Run(place, run.record)
     write_tensors(shipped.weights_file, halved, {})
-    shipped.save_record(run.record)
-    shipped.update(dataset={**run.record.dataset, "licence": LICENCE})
+    shipped.save_record(replace(run.record, dataset={**run.record.dataset, "licence": LICENCE}))
 
 
 if __name__ == "__main__":

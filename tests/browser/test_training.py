@@ -138,7 +138,7 @@ def process_of(name: str) -> int:
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
     ).stdout
-    (line,) = (line for line in listed.splitlines() if f"--name {name}" in line)
+    (line,) = (line for line in listed.splitlines() if f"--name={name}" in line)
     return int(line.split()[0])
 
 

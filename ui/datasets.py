@@ -176,11 +176,11 @@ def keep_own() -> None:
         except Explained as error:
             st.warning(as_written(str(error)), icon=":material/block:")
     for one in own.kept():
-        text, button = st.columns([3, 1], vertical_alignment="center")
-        text.markdown(f"**{as_written(one.title)}** · {one.pictures:,} pictures")
-        with button.popover("Delete", icon=":material/delete:"):
-            st.markdown("The pictures are gone for good then. Runs that learnt from them stay.")
-            st.button("Delete for good", key=f"delete-{one.name}", on_click=remove, args=[one])
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{as_written(one.title)}** · {one.pictures:,} pictures", width="content")
+            with st.popover("Delete", icon=":material/delete:"):
+                st.markdown("The pictures are gone for good then. Runs that learnt from them stay.")
+                st.button("Delete for good", key=f"delete-{one.name}", on_click=remove, args=[one])
 
 
 def offer_to_keep(file: UploadedFile) -> None:

@@ -85,9 +85,8 @@ class Lab:
         for other in sorted(
             {one.id: one for one in (*kin, run)}.values(), key=lambda one: one.record.created
         ):
-            if of_one_subject(run.record, other.record) and set(differences([run.record, other.record])) <= {
-                "seed"
-            }:
+            both = [run.record, other.record]
+            if of_one_subject(both) and set(differences(both)) <= {"seed"}:
                 own = robustness.kept(other, data, self.protocol)
                 if own is not None:
                     by_seed[other.record.training_plan().seed] = own
@@ -141,10 +140,9 @@ def baseline(key: str, data: Dataset) -> list[Method]:
     return [method for method in robustness.classical() if method.key == key]
 
 
-def of_one_subject(*records: Record) -> bool:
+def of_one_subject(records: Iterable[Record]) -> bool:
     """Whether runs are of one family that learnt the same pictures."""
-    subjects = {(one.family, one.shape, one.dataset.get("fingerprint")) for one in records}
-    return len(subjects) == 1
+    return len({(one.family, one.shape, one.dataset.get("fingerprint")) for one in records}) == 1
 
 
 def code_numbers(run: Run) -> int:

@@ -17,13 +17,14 @@ from core.data import BY_NAME, DataError, Dataset, is_local, load, sample_photos
 from core.family import Shape
 from ui.choices import choice
 from ui.components.pad import Strokes, pad
-from ui.memory import UNPACKED, remembered
+from ui.memory import remembered
 from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
 PHOTOS = ("cat", "astronaut", "coffee", "rocket")  # examples of photographs
 MOST = 24  # pictures at a time
 WHITE = (255, 255, 255)
+READ = 2**29  # bytes that a session keeps of them: fourteen of 12 megapixels
 SMALLEST_PHOTOGRAPH = 64  # pixels a side
 LOOK = 128  # pixels of the longer side at which drawings are told from photographs
 LIKE_GROUND = 40  # of 255: how far paper in uneven light may be from its median
@@ -187,9 +188,7 @@ def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Pi
             return str(refusal)
 
     key = blake2b(data, digest_size=16).digest(), name, background
-    return remembered(
-        "read", key, read, lambda one: 0 if isinstance(one, str) else one.pixels.nbytes, UNPACKED
-    )
+    return remembered("read", key, read, lambda one: 0 if isinstance(one, str) else one.pixels.nbytes, READ)
 
 
 def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:

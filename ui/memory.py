@@ -9,8 +9,6 @@ import streamlit as st
 
 T = TypeVar("T")
 
-UNPACKED = 2**28  # bytes that a session keeps of photographs: two of 24 megapixels and more
-
 
 def remembered(name: str, key: object, make: Callable[[], T], size: Callable[[T], int], most: int) -> T:
     """What is kept of this name under `key`, else what `make` gives. The latest stay, up to `most` bytes; the last one always."""

@@ -136,7 +136,7 @@ def contractive(terms: Terms) -> Iterator[str]:
     (loose, loose_plain), (tight, tight_plain) = norms[CONTRACTIONS[0]], norms[CONTRACTIONS[1]]
     by_square = [a / b for a, b in zip(loose, tight, strict=True)]
     by_norm = [a / b for a, b in zip(loose_plain, tight_plain, strict=True)]
-    yield f"\nratios without to with the penalty squared norms {spread(by_square, 1)}, norms {spread(by_norm, 1)} (published 24)"
+    yield f"\nratios without to with the penalty: squared norms {spread(by_square, 1)}, norms {spread(by_norm, 1)} (published 24)"
 
 
 # --- Vincent et al., JMLR 11:3371, 2010, tables 3 and 5 ---------------------------------------------------------

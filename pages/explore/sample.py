@@ -83,9 +83,8 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
         st.session_state["brought"] = True
         st.query_params["codes"] = remembered.written(painters, pictures)
         return pictures
-    if (
-        pictures or not brought or st.session_state.get("brought")
-    ):  # what was brought here was taken away again
+    taken_away = st.session_state.get("brought", False)
+    if pictures or not brought or taken_away:
         if "codes" in st.query_params:
             del st.query_params["codes"]
         return pictures

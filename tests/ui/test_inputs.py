@@ -79,7 +79,7 @@ def test_a_session_keeps_the_pictures_that_were_read_last(monkeypatch: pytest.Mo
     files = [png(scene(20, 20, seed=seed)) for seed in (0, 1)]
     first = inputs._read(files[0], "a.png", WHITE)
     assert inputs._read(files[0], "a.png", WHITE) is first
-    monkeypatch.setattr(inputs, "UNPACKED", 1)
+    monkeypatch.setattr(inputs, "READ", 1)
     inputs._read(files[1], "b.png", WHITE)
     assert len(st.session_state["read"]) == 1 and inputs._read(files[0], "a.png", WHITE) is not first
     assert "can be read" in str(inputs._read(b"x", "c.png", WHITE))

@@ -20,7 +20,7 @@ from ui.downloads import download
 from ui.html import block, strip
 from ui.inside.ladder import beta
 from ui.inside.plane import decoded_plane
-from ui.inside.subject import Subject, changed, equation, numbers
+from ui.inside.subject import Subject, equation, numbers
 from ui.words import as_written, data_title
 
 STEPS = 11
@@ -79,7 +79,7 @@ def show(subject: Subject) -> None:
 def find(subject: Subject) -> dict[str, Run] | None:
     """A vanilla and a VAE with two numbers, the latest of each; of VAEs first the one that was chosen, then one with β = 1."""
     flat = [run for run in subject.group.runs if numbers(run) == 2]
-    latest = sorted(flat, key=lambda run: (changed(run), run.id))
+    latest = sorted(flat, key=lambda run: (runs.written(run.weights_file), run.id))
     vanilla = [run for run in latest if run.record.family == Vanilla.key]
     vae = [run for run in latest if run.record.family == VAE.key]
     if not vanilla or not vae:

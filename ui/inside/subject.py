@@ -61,17 +61,15 @@ class Subject:
     @cached_property
     def fingerprint(self) -> str:
         """Of model and picture."""
-        digest = hashlib.sha256(self.x.numpy().tobytes() + f"{self.run.id}/{changed(self.run)}".encode())
+        digest = hashlib.sha256(
+            self.x.numpy().tobytes() + f"{self.run.id}/{runs.written(self.run.weights_file)}".encode()
+        )
         return digest.hexdigest()[:16]
 
 
 def numbers(run: Run) -> int:
     """How long the code of a run is."""
     return int(run.record.settings().latent_dim)  # type: ignore[attr-defined]
-
-
-def changed(run: Run) -> int:
-    return run.weights_file.stat().st_mtime_ns if run.weights_file.exists() else 0
 
 
 # --- what chapters share ----------------------------------------------------------------------------------------

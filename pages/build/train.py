@@ -15,7 +15,7 @@ from core.glance import card_of
 from core.jobs import Jobs
 from core.record import described, planned
 from core.training import BUDGETS, Plan, device_named, epochs_for
-from ui import datasets, estimates, forms, losses, together, watch
+from ui import datasets, estimates, forms, losses, shell, together, watch
 from ui.choices import choice
 from ui.html import block
 from ui.theme import colour
@@ -44,9 +44,7 @@ def watched(id: str, draw: Callable[[str], None]) -> None:
     with st.container(border=True):
         draw(id)
     if st.button("Set up another training", icon=":material/add:"):
-        for name in ("watch", "group"):
-            st.query_params.pop(name, None)
-        st.rerun()
+        st.switch_page(shell.to("build/train.py"))
 
 
 # --- setting up -------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ BALANCE = 0.35  # standard deviation of the logarithm: white balance makes chann
 COLOUR = (0.3, 1.3)  # of its colour stays: cameras smooth it away, or bring it out by a matrix of colours
 SMOOTHED, WIDTHS = 0.5, (0.5, 2.0)  # how often they smooth colour alone, and how far, in pixels
 ENLARGED = 0.4  # of the pictures, to twice their size
-QUALITIES = (60, 99)
+QUALITIES = (60, 99)  # of a JPEG, from the first to below the last
 GREEN = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]]) / 4
 OTHER = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 4
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,6 +60,7 @@ class Patient:
     headline: str = ""  # the validation number that training is to lower
     samples: str = "mixture"  # the section of the report on pictures drawn as this family draws them
     pixels: int = 0  # numbers in a picture
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of settings and plans
     classes: Sequence[str] = ()  # their names
 
     def setting(self, name: str) -> float | None:
@@ -106,11 +107,17 @@ def patient(run: Run) -> Patient:
     """A run as the doctor sees it."""
     from core.families import family
     from core.report import kept, own_samples
+    from core.training import LIMITS
 
     kind = family(run.record.family)
+    limits: dict[str, tuple[float, float]] = {name: (low, high) for name, (_, low, high) in LIMITS.items()}
+    config = run.record.settings().to_json()
+    for one in (each.beside(config) for each in kind.Config.settings()):
+        if one.low is not None and one.high is not None:
+            limits[one.name] = (one.low, one.high)
     return Patient(
         family=kind.key,
-        config=run.record.settings().to_json(),
+        config=config,
         plan=run.record.plan,
         history=run.metrics(),
         report=kept(run),
@@ -118,6 +125,7 @@ def patient(run: Run) -> Patient:
         headline=kind.headline,
         samples=own_samples(kind),
         pixels=math.prod(run.record.shape),
+        limits=limits,
         classes=run.record.dataset.get("class_names", ()),
     )
 
@@ -470,7 +478,7 @@ def steadied(patient: Patient) -> Advice:
     if patient.config["game"] != "non-saturating":
         return steps.within("Steady the game: {}.")
     gamma = patient.setting("gamma") or 0.0
-    more = max(0.1, 10 * gamma)
+    more = within_limits(patient, "gamma", max(0.1, 10 * gamma))
     words = f"Steady the game: gamma from {gamma:g} to {more:g}, {steps.words}."
     return Advice(words, {"gamma": more, **steps.remedy})
 
@@ -502,7 +510,8 @@ def undertrained(patient: Patient) -> Finding | None:
     if improving and steps is not None and (steps < LEAST_STEPS or len(values) == 1):
         signs.append(f"it ended after {steps:.0f} steps, in {epochs(len(patient.history))}")
     if improving and (fallen := late_fall(patient, values)) > STILL_FALLING:
-        signs.append(f"{patient.headline} still fell by {fallen:.0%} in the last fifth of the epochs")
+        amount = f"{fallen:.2f} nats a pixel" if is_density(patient) else f"{fallen:.0%}"
+        signs.append(f"{patient.headline} still fell by {amount} in the last fifth of the epochs")
     if (behind := worse_than_pca(patient)) and not penalty(patient):
         signs.append(behind)
     if not signs:
@@ -538,14 +547,25 @@ def penalty(patient: Patient) -> float:
 
 
 def late_fall(patient: Patient, values: Sequence[float]) -> float:
-    """By what share of its size the headline fell over the last fifth; a density's may be negative.
-
-    0 where it is measured on drawn pictures, which is noise of 5 %.
-    """
+    """By what share the headline fell over the last fifth; 0 where it is measured on drawn pictures, which is noise of 5 %."""
     before = values[: len(values) - len(latest(values))]
-    if not before or not before[-1] or patient.headline == "sample_distance":
+    if not before or patient.headline == "sample_distance":
         return 0.0
-    return (before[-1] - values[-1]) / abs(before[-1])
+    return share_of(patient, before[-1] - values[-1], before[-1])
+
+
+def share_of(patient: Patient, change: float, headline: float) -> float:
+    """Of the headline's size; of a density, whose zero hangs on the unit of intensity, the nats of one pixel and channel.
+
+    There 0.05 nats are 5 % of the deviation of a Gaussian.
+    """
+    if is_density(patient):
+        return change / max(1, patient.pixels)
+    return change / abs(headline) if headline else 0.0
+
+
+def is_density(patient: Patient) -> bool:
+    return patient.headline == "negative_elbo" and patient.config.get("likelihood") == "gaussian"
 
 
 def worse_than_pca(patient: Patient) -> str:
@@ -560,21 +580,19 @@ def worse_than_pca(patient: Patient) -> str:
 
 def longer(patient: Patient) -> Advice:
     planned, seconds = number(patient.plan.get("epochs")), number(patient.plan.get("seconds"))
-    if planned is not None:
-        words = f"Train longer: a new run with {4 * planned:.0f} epochs instead of {planned:.0f}."
-        return Advice(words, {"epochs": 4 * planned})
-    if seconds is not None:
-        words = f"Train longer: a new run with {4 * seconds:.0f} seconds instead of {seconds:.0f}."
-        return Advice(words, {"seconds": 4 * seconds})
+    for name, now in (("epochs", planned), ("seconds", seconds)):
+        if now is not None and (more := within_limits(patient, name, 4 * now)) > now:
+            words = f"Train longer: a new run with {more:.0f} {name} instead of {now:.0f}."
+            return Advice(words, {name: more})
     return Advice("Train longer.")
 
 
 def memorising(patient: Patient) -> Finding | None:
     """Validation got worse while training got better; or an unseen picture has three times the error of a training picture.
 
-    Worse: for the last fifth of at least ten epochs the headline was 5 % above its lowest, and what training lowers fell
-    since. In the box it rises by 0.2 % at most where there are 45,000 pictures or more, and by 6 to 66 % on emoji and digits. The
-    ratio of errors is 1.2 at most, 1.6 for digits denoised, and 6 to 120 for those digits whose validation rose.
+    Worse: for the last fifth of at least ten epochs the headline was 5 % above its lowest (`share_of`), and what training lowers
+    fell since. In the box it rises by 0.2 % at most where there are 45,000 pictures or more, and by 6 to 66 % on emoji and
+    digits. The ratio of errors is 1.2 at most, 1.6 for digits denoised, and 6 to 120 for those digits whose validation rose.
     """
     signs = []
     best = turning_point(patient)
@@ -609,7 +627,7 @@ def turning_point(patient: Patient) -> tuple[int, float, float] | None:
     validation, training = zip(*found, strict=True)
     lowest = min(validation)
     place = validation.index(lowest)
-    if not lowest or min(latest(validation)) - lowest <= RISEN * abs(lowest):
+    if share_of(patient, min(latest(validation)) - lowest, lowest) <= RISEN:
         return None
     # an epoch's training mean is of weights before its validation: those of the lowest lie between two of them
     return (place + 1, lowest, validation[-1]) if training[-1] < training[place + 1] else None
@@ -632,10 +650,17 @@ def told(value: float) -> str:
 def change(patient: Patient, name: str, factor: float) -> Advice:
     """A setting from its value to that many times as much."""
     value = patient.setting(name)
-    if not value:
+    other = within_limits(patient, name, float(f"{factor * value:.2g}")) if value else value
+    if not value or other is None or other == value:
         return Advice(f"a {'smaller' if factor < 1 else 'larger'} {name}")
-    other = float(f"{factor * value:.2g}")
     return Advice(f"{name} from {value:g} to {other:g}", {name: other})
+
+
+def within_limits(patient: Patient, name: str, value: float) -> float:
+    """As near to `value` as a new run may have it."""
+    low, high = patient.limits.get(name, (-math.inf, math.inf))
+    units = patient.setting("latent_dim") if name == "k" else None
+    return max(low, min(value, high, units or math.inf))
 
 
 def epochs(count: float) -> str:

@@ -194,7 +194,7 @@ class PCA:
     """Principal components of training pictures: the best linear code of its size (Hinton & Salakhutdinov 2006, fig. 2)."""
 
     def __init__(self, data: Dataset, components: int) -> None:
-        """In float64 from the covariance of all training pictures, which is exact."""
+        """In float64 from the covariance of all training pictures, which is exact. n pictures have n - 1 components."""
         pixels = data.train.images.reshape(len(data.train), -1)
         self.mean = pixels.mean(0, dtype=np.float64) / 255
         covariance = np.zeros((pixels.shape[1],) * 2)
@@ -202,7 +202,8 @@ class PCA:
             rows = pixels[first : first + 10_000] / 255 - self.mean
             covariance += rows.T @ rows
         _, vectors = np.linalg.eigh(covariance)
-        self.axes = vectors[:, ::-1][:, :components].T  # (components, pixels), largest variance first
+        kept = min(components, len(pixels) - 1)
+        self.axes = vectors[:, ::-1][:, :kept].T  # (components, pixels), largest variance first
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """uint8 (N,C,H,W) -> float64 of the same shape, not clipped."""

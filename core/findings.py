@@ -3,7 +3,8 @@
 mean ± t·s/sqrt(n)         pictures are the units; noise seeds were averaged within each (t: 97.5 % of Student's lie below)
 d = a - b, picture by picture     "better" where the interval of d leaves out zero
 across training seeds      runs are the units: mean ± t·s/sqrt(runs); only this speaks of a family, else of "this run"
-area                       mean over levels 0 to 5 by the trapezoid rule: one number for a curve
+area                       mean over levels 0 to 5 by the trapezoid rule: one number for a curve. PSNR from level 1 on: what does
+                           nothing leaves clean pictures as they are, and has no finite one
 relative error             sum over levels of a method's mse / of doing nothing's, the mean of that over corruptions: below 100 %
                            a method helps. After the mCE of Hendrycks & Dietterich 2019, with doing nothing for AlexNet
 """
@@ -101,12 +102,12 @@ def difference(a: Measured, b: Measured, metric: str, corruption: int, level: in
 
 
 def area(found: Measured, metric: str, corruption: int) -> Interval | None:
-    """Under the curve over the levels, as the mean height; PSNR from level 1 on where level 0 is infinite."""
+    """Under the curve over the levels, as the mean height."""
     values = found.values(metric)
     if values is None:
         return None
     curve, weights = values[corruption].double(), WEIGHTS
-    if not curve[0].isfinite().all():
+    if metric == "psnr":  # of everybody alike, or one would be judged by other levels than the next
         curve, weights = curve[1:], WEIGHTS[1:] / WEIGHTS[1:].sum()
     return interval(weights @ curve)
 

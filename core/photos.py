@@ -22,7 +22,7 @@ from core.store import Run, Store, StoreError
 
 T = TypeVar("T")
 
-TILE = 1216  # pixels a side at most
+TILE = 1216  # pixels a side, and up to GRID more at the end of a picture
 OVERLAP = 144  # of neighbouring tiles
 UNSEEN = 48  # of it on either side: what a tile knows too little about, so close to its edge
 GRID = 16  # tiles begin at multiples, so that all of them are folded and halved alike

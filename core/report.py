@@ -122,7 +122,7 @@ def reconstruction(model: Autoencoder, data: Dataset) -> Section:
     pixels = math.prod(model.shape)
     seen = part(data.train, len(data.test))
     if pixels <= evaluation.MOST_PIXELS:
-        pca = evaluation.PCA(data, min(model.code_numbers(), len(data.train) - 1))
+        pca = evaluation.PCA(data, model.code_numbers())
         found |= {"pca_numbers": len(pca.axes), "pca_sse": pca.sse(data.test), "pca_train_sse": pca.sse(seen)}
     errors = evaluation.codes(model, seen).errors
     return found | {"train_sse": errors.double().mean().item() * pixels}

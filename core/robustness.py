@@ -137,7 +137,7 @@ def linear(data: Dataset, numbers: int) -> Method:
         z = codes(x)
         return (z @ axes + mean).clamp(0, 1).to(x).view_as(x), z
 
-    return Method(f"pca-{numbers}", f"PCA, {numbers} numbers", rebuild, codes)
+    return Method(f"pca-{numbers}", f"PCA, {len(axes)} numbers", rebuild, codes)
 
 
 def classical() -> list[Method]:
@@ -393,9 +393,9 @@ class Sink:
     def measured(self) -> Measured:
         """As exact as it can be kept, so that a number is the same when it is read again."""
         kept = Measured.KEPT
-        return Measured(
-            **{name: (sums / self.seeds).to(kept[name]).float() for name, sums in self.sums.items()}
-        )
+        means = {name: sums / self.seeds for name, sums in self.sums.items()}
+        within = {name: mean.clamp(max=torch.finfo(kept[name]).max) for name, mean in means.items()}
+        return Measured(**{name: mean.to(kept[name]).float() for name, mean in within.items()})
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ PREVIEW_CODES = 2_000
 STOP_CODES = 500  # where somebody waits
 RESIDENT_BYTES = 2**31  # more pixels than this stay where they are, memory-mapped
 MOST_EPOCHS = 1_000  # that a budget proposes: few pictures are soon known by heart
+FAR = 0x9E3779B1  # an odd step from seed to seed: no two of them meet modulo 2^32
 READ_EVERY = 0.1  # seconds between two looks at the numbers of a device
 
 
@@ -294,7 +295,7 @@ def epochs(
 
     update_progress()
     while training.progress < 1 or training.position:  # a run may resume between its last step and validation
-        order = torch.randperm(len(pixels), generator=seeded(plan.seed, training.epoch))
+        order = torch.randperm(len(pixels), generator=seeded(plan.seed, training.epoch + 1))
         started = (clock.seconds(), training.step)
         while training.position < batches and training.progress < 1:
             if should_stop():
@@ -377,7 +378,7 @@ def fit_sampler(training: Training, pixels: Pixels, count: int) -> None:
     model = training.model
     if not isinstance(model, Autoencoder):
         return
-    rng = seeded(training.plan.seed, -1)
+    rng = seeded(training.plan.seed, 0)
     chosen = torch.randperm(len(pixels), generator=rng)[:count]
     codes = torch.cat([model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
     if codes.isfinite().all():
@@ -432,9 +433,12 @@ class Pixels:
         return torch.from_numpy(self.images[index.numpy()]).to(self.device).float() / 255
 
 
-def seeded(seed: int, epoch: int) -> torch.Generator:
-    """A generator of its own for what belongs to an epoch, so that it can be made anew on resume."""
-    return torch.Generator().manual_seed((seed << 32) + epoch + 1)
+def seeded(seed: int, place: int) -> torch.Generator:
+    """A generator of its own for every place, such as an epoch, under a seed, so that it can be made anew on resume.
+
+    Places are numbers below 2^32. A generator of the CPU looks at the low 32 bits of its seed and at no others.
+    """
+    return torch.Generator().manual_seed((FAR * seed + place) % 2**32)
 
 
 class Clock:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.plane import Plane
 
-REACH = 0.998  # share of the codes that a window over them holds on either axis
+REACH = 0.998  # quantile of the codes to which a window over them reaches, and from 1 - REACH on
 USUAL = 0.999  # share of the data, or of the prior, that counts as covered
 CORNERS = ((-0.6, -0.5), (0.6, -0.5), (0.0, 0.6))  # where three pictures lie in their window
 

@@ -22,6 +22,8 @@ from torch import Tensor
 from core import nets, objectives
 from core.family import Autoencoder, Loss, Shape, Turn, setting
 
+ROUNDING = 1e-10  # of the codes' mean square
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContractiveConfig(nets.DeterministicConfig):
@@ -48,6 +50,12 @@ class Contractive(Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid()
 
+    def relative(self, jacobian: Tensor, z: Tensor) -> Tensor:
+        """To the spread of codes (B,Z); 0 of equal pictures, which have none but what rounding leaves."""
+        spread = objectives.spread(z)
+        apart = spread > ROUNDING * z.square().sum(1).mean()
+        return torch.where(apart, jacobian / torch.where(apart, spread, 1.0), 0.0)
+
     @torch.enable_grad()  # the penalty is a derivative, in validation as well
     def loss(self, x: Tensor, turn: Turn) -> Loss:
         tied = isinstance(self.encoder, nets.Tied)
@@ -57,7 +65,7 @@ class Contractive(Autoencoder):
             jacobian = objectives.sigmoid_layer_jacobian(z, self.encoder.layer.weight).mean()
         else:
             jacobian = objectives.estimated_jacobian(z, x, turn.rng).mean()
-        relative = jacobian / objectives.spread(z).clamp_min(1e-12)  # of equal pictures it is 0
+        relative = self.relative(jacobian, z)
         error = objectives.reconstruction_error(self.config.error, self.decoder(z), x.detach()).mean()
         return Loss(
             minimise={

@@ -101,9 +101,10 @@ class Sparse(Autoencoder):
         return self.config.k + math.ceil((most - self.config.k) * max(0.0, 1 - progress / ANNEALED_SHARE))
 
     def remembered_activity(self, batch: Tensor) -> Tensor:
-        """The running mean in value, the batch's in gradient."""
-        if torch.is_grad_enabled():
-            self.activity.lerp_(batch.detach(), 1 - ACTIVITY_MEMORY)
+        """The running mean in value, the batch's in gradient; in validation the batch's, which training has not seen."""
+        if not torch.is_grad_enabled():
+            return batch
+        self.activity.lerp_(batch.detach(), 1 - ACTIVITY_MEMORY)
         return batch + (self.activity - batch).detach()
 
     def fit(self, codes: Tensor, rng: torch.Generator) -> None:

@@ -359,15 +359,40 @@ def test_a_density_that_rises_above_nothing_is_seen_as_well() -> None:
             {"step": 1_000 * place, "train": {"negative_elbo": b}, "validation": {"negative_elbo": a}}
             for place, (a, b) in enumerate(zip(validation, train, strict=True), 1)
         ]
-        found = diagnose(Patient("vae", {}, {"epochs": 20}, rows, headline="negative_elbo"))
+        ill = Patient("vae", {"likelihood": "gaussian"}, {"epochs": 20}, rows, pixels=784)
+        found = diagnose(replace(ill, headline="negative_elbo"))
         return {one.key: one.evidence for one in found}
 
     falling = [-100.0 * epoch for epoch in range(1, 21)]
     rising = falling[:10] + [-1000.0 + 50 * epoch for epoch in range(10)]
     assert [*seen(rising, falling)] == ["memorising"]
-    assert "still fell by 25%" in seen(falling, falling)["under-training"]
+    assert "still fell by 0.51 nats a pixel" in seen(falling, falling)["under-training"]
     settled = [-100.0 * min(epoch, 16) for epoch in range(1, 21)]
     assert seen(settled, settled) == {}
+
+
+@pytest.mark.parametrize("unit", [-2_000.0, 0.0, 1_805.0])
+def test_what_is_said_of_a_density_is_the_same_in_every_unit(unit: float) -> None:
+    """Intensities from 0 to 255 in place of 1 add ln 255 nats for each pixel: a course may begin or end anywhere near 0."""
+
+    def seen(validation: list[float], train: list[float]) -> list[str]:
+        rows = [
+            {
+                "step": 1_000 * place,
+                "train": {"negative_elbo": b + unit},
+                "validation": {"negative_elbo": a + unit},
+            }
+            for place, (a, b) in enumerate(zip(validation, train, strict=True), 1)
+        ]
+        ill = Patient("vae", {"likelihood": "gaussian"}, {"epochs": 20}, rows, pixels=784)
+        return [found.key for found in diagnose(replace(ill, headline="negative_elbo"))]
+
+    falling = [100.0 - 10 * min(epoch, 12) for epoch in range(20)]
+    assert seen([*falling[:10], *(60.0 + epoch for epoch in range(10))], falling) == ["memorising"]
+    assert seen([*falling[:10], *(9.0 + epoch for epoch in range(10))], falling) == []
+    assert seen(falling[:15], falling[:15]) == []
+    still = [1_000.0 - 20 * epoch for epoch in range(20)]
+    assert seen(still, still) == ["under-training"]
 
 
 def test_a_run_that_was_all_but_done_misses_nothing() -> None:
@@ -473,3 +498,28 @@ def test_a_run_without_weights_or_epochs_can_be_looked_at(tmp_path: Path) -> Non
     run = Store(tmp_path).create(model, plan, DIGITS)
     (found,) = diagnose(patient(run))
     assert found.key == "unfinished" and "0 of 3 epochs" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("config", "plan", "measured", "setting"),
+    [
+        ({"latent_dim": 64, "k": 40}, {"epochs": 5}, {"dead": 0.3, "units": 64.0}, {"k": 64.0}),
+        ({"latent_dim": 64, "k": 64}, {"epochs": 5}, {"dead": 0.3, "units": 64.0}, {}),
+    ],
+)
+def test_no_more_units_are_to_speak_than_there_are(
+    config: dict[str, Any], plan: dict[str, Any], measured: dict[str, float], setting: dict[str, float]
+) -> None:
+    ill = Patient("sparse", {"sparsity": "topk", **config}, plan, [], {"sparse": measured})
+    (found,) = diagnose(ill)
+    assert found.key == "dead-units" and found.remedy == setting
+
+
+def test_no_advice_leaves_the_limits_of_a_new_run(trained: Train) -> None:
+    run = trained(Vanilla, 1)
+    run.update(status="diverged", config={**run.record.config, "lr": 1e-6})
+    assert findings(Run.open(run.folder))["diverged"].remedy == {}
+    rows = [{"step": 1, "train": {}, "validation": {"mse": 1.0}}]
+    ill = replace(patient(run), plan={"epochs": 90_000}, history=rows, status="completed")
+    (found,) = diagnose(ill)
+    assert found.remedy == {"epochs": 100_000}

@@ -108,6 +108,13 @@ def test_a_difference_is_over_the_pictures_that_both_saw() -> None:
     assert difference(drawn(0.01), drawn(0.02), "drift", 0, 1) is None
 
 
+def test_areas_of_psnr_are_over_the_same_levels_for_everybody() -> None:
+    """Who is like doing nothing under damage, and worse on clean pictures, is not to look better than it."""
+    like = idle().mse.clone()
+    like[:, 0] = 0.01
+    assert area(Measured(mse=like), "psnr", 1) == area(idle(), "psnr", 1)
+
+
 def test_areas_are_the_trapezoid_rule() -> None:
     found = drawn(0.01)
     expected = torch.trapezoid(found.mse[1].double(), dim=0) / 5

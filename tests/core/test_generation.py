@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from core.data import Dataset
 from core.families.sparse import Sparse
 from core.families.vae import VAE
 from core.families.vanilla import Vanilla
-from core.generation import Seen, frechet, precision_recall, survey
+from core.generation import Seen, frechet, precision_recall, rng_of, survey
 from core.judge import Judge, trained
 from core.pictures import as_floats
 from tests import toy
@@ -191,6 +192,19 @@ def test_the_survey_has_every_section_and_the_same_numbers_again(
         assert all(0 <= found[name][share] <= 1 for share in ("precision", "recall", "sure"))
     assert survey(vanilla, data, judge, n=200) == found
     assert survey(vanilla, data, judge, n=200, seed=1) != found
+
+
+def test_every_seed_draws_pictures_of_its_own() -> None:
+    draws = [torch.randn(4, generator=rng_of(seed, source)) for seed in (0, 1, 2) for source in "ab"]
+    assert len({tuple(draw.tolist()) for draw in draws}) == 6
+    assert torch.equal(draws[2], torch.randn(4, generator=rng_of(1, "a")))
+
+
+def test_pictures_that_are_all_alike_have_no_diversity_to_compare_with(
+    data: Dataset, judge: Judge, vanilla: Vanilla
+) -> None:
+    black = replace(data, test=replace(data.test, images=np.zeros_like(data.test.images)))
+    assert math.isnan(survey(vanilla, black, judge, n=50)["reconstructions"]["diversity"])
 
 
 def test_more_pictures_than_there_are_is_all_of_them(data: Dataset, judge: Judge, vanilla: Vanilla) -> None:

@@ -32,6 +32,7 @@ from core.training import (
     Training,
     device_named,
     fit_sampler,
+    seeded,
     showcase,
     train,
 )
@@ -384,3 +385,9 @@ def test_the_sampler_is_fitted_on_one_thread(monkeypatch: pytest.MonkeyPatch) ->
 
 def blas_threads() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_every_seed_and_every_epoch_has_an_order_of_its_own() -> None:
+    orders = [torch.randperm(20, generator=seeded(seed, epoch)) for seed in (0, 1, 2, 77) for epoch in (1, 2)]
+    assert len({tuple(order.tolist()) for order in orders}) == 8
+    assert torch.equal(orders[3], torch.randperm(20, generator=seeded(1, 2)))

@@ -192,7 +192,7 @@ def all_damages(wish: Wish, entries: list[Entry], metric: Metric) -> tuple[str, 
     what = (
         "Squared error over levels 1 to 5 in percent of doing nothing: below 100 (blue) a method helps, above (orange) it harms."
         if compared
-        else f"{metric.title}: the area under its curve over levels 0 to 5, as the mean height."
+        else f"{metric.title}: the area under its curve over levels {int(metric.key == 'psnr')} to 5, as the mean height."
     )
     st.caption(
         f"{what} ◆: it learnt with one of these damages. A cell that is chosen shows its pictures below."

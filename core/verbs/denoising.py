@@ -10,12 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.verbs.console import BadInput, read_file, save, say
+from core.verbs.declaring import Verbs
 
 if TYPE_CHECKING:
     from core.families.photo_denoiser import PhotoDenoiser
     from core.store import Run, Store
 
 AUTO = "auto"
+
+
+def declare(verbs: Verbs) -> None:
+    one = verbs.add(denoise, "Clean noisy photographs, each at its own size and in its own format.")
+    one.add_argument("file", nargs="+", type=Path, metavar="FILE", help="pictures, or folders of them")
+    one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    one.add_argument("--model", default=AUTO, metavar="RUN", help="default: auto, by the kind of noise")
+    one.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1.5; default: 1")
+    one.add_argument(
+        "--texture",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of light and dark, grain and all, to give back, 0 to 1",
+    )
 
 
 def denoise(options: argparse.Namespace) -> None:

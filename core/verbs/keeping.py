@@ -1,21 +1,23 @@
-"""What comes in and goes out: runs and pictures as zips. And what is to stop."""
+"""What comes in and goes out: runs and pictures as zips."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from core.verbs.console import BadInput, opened, say
+from core.verbs.console import opened, say
+from core.verbs.declaring import Verbs
 
 
-def stop(options: argparse.Namespace) -> None:
-    from core.jobs import Jobs
-
-    known = Jobs(options.store)
-    job = known.training(options.of) or known.job(options.of)
-    if not job.active:
-        raise BadInput(f"{job.id} has ended already ({job.state})")
-    job.stop()
-    print(job.id)
+def declare(verbs: Verbs) -> None:
+    one = verbs.add(export, "Write a run into one zip.")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--out", required=True, type=Path, metavar="FILE.zip")
+    one = verbs.add(
+        receive, "Take in a zip: a run that was exported, or pictures as a dataset.", name="import"
+    )
+    one.add_argument("file", type=Path, metavar="FILE.zip")
+    one.add_argument("--name", metavar="TEXT", default="", help="of the dataset")
 
 
 def export(options: argparse.Namespace) -> None:

@@ -9,6 +9,16 @@ from typing import Any
 
 from core.errors import one_line
 from core.verbs.console import answer, json_line, say, terms
+from core.verbs.declaring import Verbs
+
+
+def declare(verbs: Verbs) -> None:
+    verbs.add(families, "List the families.", json=True)
+    verbs.add(datasets, "List the datasets.", json=True)
+    verbs.add(runs, "List the runs in the store.", json=True)
+    verbs.add(jobs, "List what runs, waits or has ended lately.", json=True)
+    one = verbs.add(show, "Show how a run was made and how it went.", json=True)
+    one.add_argument("run", metavar="RUN")
 
 
 def families(options: argparse.Namespace) -> None:

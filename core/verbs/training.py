@@ -1,4 +1,4 @@
-"""Training: how long it would take, the data it needs, and the thing itself."""
+"""Training: how long it would take, the data it needs, the thing itself, and its end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from core.jobs import Job, Work
+from core.jobs import Job, Jobs, Work
 from core.verbs.console import BadInput, json_line, say, terms, typed
+from core.verbs.declaring import Parser, Verbs
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +19,36 @@ if TYPE_CHECKING:
     from core.training import Plan
 
 EPOCHS = 20  # where neither epochs nor seconds are given
+
+
+def declare(verbs: Verbs) -> None:
+    one = verbs.add(
+        train, "Train a model, or resume a run. The last line of stdout is the run's id.", job=True
+    )
+    describe(one)
+    one.add_argument("--name", metavar="TEXT")
+    one.add_argument("--resume", metavar="RUN", help="go on where it was interrupted or stopped")
+    one = verbs.add(estimate, "Measure on a few steps how long a training would take.", job=True, json=True)
+    describe(one)
+    one = verbs.add(fetch, "Download a dataset.", job=True)
+    one.add_argument("dataset", metavar="D")
+    one = verbs.add(stop, "Stop a job: within two seconds, and what it has learnt is kept.")
+    one.add_argument("of", metavar="JOB", help="a job, or the run that it trains")
+
+
+def describe(one: Parser) -> None:
+    """The flags that say what is to be trained, and how."""
+    one.add_argument("--family", metavar="F")
+    one.add_argument("--dataset", metavar="D", help="a name, own:NAME or folder:PATH, then [@SIZE][gray]")
+    one.add_argument("--from", dest="origin", metavar="RUN", help="start from the weights of this run")
+    budget = one.add_mutually_exclusive_group()
+    budget.add_argument("--epochs", type=int, metavar="N", help=f"default: {EPOCHS}")
+    budget.add_argument("--seconds", type=float, metavar="S")
+    one.add_argument("--seed", type=int, metavar="N", help="default: 0")
+    one.add_argument("--batch-size", type=int, metavar="N")
+    one.add_argument("--threads", type=int, metavar="N", help="of torch on a CPU; default: all cores but one")
+    one.add_argument("--device", help="auto, cpu, cuda or mps; a resumed run stays where it was")
+    one.add_argument("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="settings of the family")
 
 
 def train(options: argparse.Namespace) -> None:
@@ -180,3 +211,12 @@ class Download:
 
     def close(self) -> None:
         pass
+
+
+def stop(options: argparse.Namespace) -> None:
+    known = Jobs(options.store)
+    job = known.training(options.of) or known.job(options.of)
+    if not job.active:
+        raise BadInput(f"{job.id} has ended already ({job.state})")
+    job.stop()
+    print(job.id)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.verbs.console import BadInput, json_line, read_file, save, save_picture, say, terms, typed
+from core.verbs.declaring import Parser, Verbs
 
 if TYPE_CHECKING:
     from core.data import Dataset
@@ -17,6 +18,68 @@ if TYPE_CHECKING:
     from core.store import Run
 
 MOST_IN_A_ROW = 12  # numbers of a list on the terminal
+
+
+def declare(verbs: Verbs) -> None:
+    one = verbs.add(
+        evaluate,
+        "Measure a run on its test pictures: what it gives back, what its codes are worth, what it draws.",
+        job=True,
+        json=True,
+    )
+    describe_measures(one)
+    one = verbs.add(reconstruct, "Put pictures through runs: a PNG per run and picture, and metrics.json.")
+    one.add_argument("run", nargs="+", metavar="RUN")
+    one.add_argument("--images", nargs="+", required=True, type=Path, metavar="FILE")
+    one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    one = verbs.add(sample, "Draw new pictures into one PNG.")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("-n", type=int, default=64)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--out", required=True, type=Path, metavar="FILE.png")
+    one = verbs.add(
+        decoder, "Export a run's decoder as ONNX, for browsers and for programs without torch.", job=True
+    )
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--out", type=Path, metavar="FILE.onnx", help="a copy; it is kept in the run")
+    one = verbs.add(codes, "Write the codes of a split as arrays `codes` (N,Z) and `labels` (N,).")
+    describe_split(one)
+    one.add_argument("--out", required=True, type=Path, metavar="FILE.npz")
+    one = verbs.add(
+        lay_out,
+        "Lay a run's codes out on a map, by UMAP where they are longer than two.",
+        name="map",
+        job=True,
+    )
+    describe_split(one)
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of UMAP; default: 0")
+    one.add_argument(
+        "--out", type=Path, metavar="FILE.npz", help="arrays xy (N,2), labels (N,), and the quality"
+    )
+    one = verbs.add(robustness, "Damage test pictures and measure what runs give back.", job=True)
+    describe_damage(one)
+
+
+def describe_split(one: Parser) -> None:
+    """The flags that say whose codes."""
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--dataset", metavar="D", help="default: the one the run was trained on")
+    one.add_argument("--split", default="test", choices=("train", "validation", "test"))
+
+
+def describe_measures(one: Parser) -> None:
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--keep", action="store_true", help="write measures, codes and examples into the run")
+    one.add_argument(
+        "--importance-samples",
+        type=int,
+        default=500,
+        metavar="K",
+        help="draws for the likelihood of a picture under a VAE, after dynamic binarisation; up to 5000, default: 500",
+    )
+    one.add_argument(
+        "--pictures", type=int, default=1_000, metavar="N", help="whose likelihood is measured; default: 1000"
+    )
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -173,6 +236,21 @@ def lay_out(options: argparse.Namespace) -> None:
         np.savez_compressed(archive, **arrays)
         save(options.out, archive.getvalue())
     print(json_line({"kind": best.kind, **numbers}))
+
+
+def describe_damage(one: Parser) -> None:
+    one.add_argument("run", nargs="+", metavar="RUN")
+    one.add_argument("--dataset", metavar="D", help="default: the one the first run was trained on")
+    one.add_argument("--pictures", type=int, default=1_000, metavar="N", help="default: 1000")
+    one.add_argument("--noise-seeds", type=int, default=3, metavar="N", help="default: 3")
+    one.add_argument("--corruptions", metavar="A,B", help="default: all")
+    one.add_argument(
+        "--classical",
+        action="store_true",
+        help="NL-means, total variation and wavelets, too, on 100 pictures",
+    )
+    one.add_argument("--search", action="store_true", help="codes searched by descent, too, on 100 pictures")
+    one.add_argument("--out", type=Path, metavar="FILE.csv", help="the table")
 
 
 def robustness(options: argparse.Namespace) -> None:

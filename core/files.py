@@ -51,10 +51,10 @@ def unborn(home: Path) -> Iterator[Path]:
     folder = home / (UNBORN + secrets.token_hex(8))
     with writing(home):
         folder.mkdir(parents=True)
-        for left in home.glob(f"{UNBORN}*"):
-            if time.time() - left.stat().st_mtime > LONG_DEAD:
-                shutil.rmtree(left, ignore_errors=True)
     try:
+        for left in home.glob(f"{UNBORN}*"):
+            if age(left) > LONG_DEAD:
+                shutil.rmtree(left, ignore_errors=True)
         yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,6 +86,20 @@ def replace(source: Path, target: Path) -> None:
                 raise
             time.sleep(wait)
     os.replace(source, target)
+
+
+def written(path: Path) -> int:
+    """When, in nanoseconds; 0 where there is no such file, or none any more."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def age(path: Path) -> float:
+    """Seconds since it was written; 0 where it is gone: another process may just have given it its name."""
+    at = written(path)
+    return time.time() - at / 1e9 if at else 0.0
 
 
 def json_text(

@@ -22,6 +22,7 @@ MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 MAX_NAME = 80
+JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
@@ -141,7 +142,9 @@ def to_shape(
 
 def looks_dark_on_light(picture: Picture) -> bool:
     """Whether these seem dark strokes on a light ground: a reason to offer inversion, never to just do it."""
-    luma = np.asarray(_as_image(picture.pixels).convert("L")).astype(int)
+    step = max(1, min(picture.pixels.shape[:2]) // JUDGED)
+    sample = np.ascontiguousarray(picture.pixels[::step, ::step])
+    luma = np.asarray(_as_image(sample).convert("L")).astype(int)
     ground = np.median(_border(luma[:, :, None]))
     ink = np.mean(luma < ground - 64)
     return bool(ground > 160 and 0 < ink < 0.5)

@@ -151,14 +151,13 @@ def keep(
     Raises ArchiveError where too few can be read, StoreError where the system refuses; nothing is left behind then.
     """
     title = one_line(title, MOST_TITLE) or "Own pictures"
-    name = free_name(title)
     home = own_folder()
     with unborn(home) as folder:
         count, problems = unpack(archive, folder / "pictures", progress)
         if count < LEAST:
             raise ArchiveError(no_pictures(problems, count))
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        one = Own(name, title, count, created, tuple(problems[:MOST_PROBLEMS]))
+        one = Own(free_name(title), title, count, created, tuple(problems[:MOST_PROBLEMS]))
         told = {key: value for key, value in asdict(one).items() if key != "name"}
         write_bytes(folder / RECORD, (json_text(told, indent=1) + "\n").encode())
         with writing(home):

@@ -20,7 +20,6 @@ import hashlib
 import json
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -41,6 +40,7 @@ from core.family import Autoencoder, Family, Restorer
 from core.files import (
     UNFINISHED,
     StoreError,
+    age,
     check_file,
     held,
     json_text,
@@ -53,7 +53,17 @@ from core.mixture import Mixture
 from core.pictures import MOST_TILES, png, sheet, tiles
 from core.record import Record
 from core.tensors import read_tensors, write_tensors
-from core.training import Diverged, EpochEnded, Event, Finished, Previews, Stepped, Training
+from core.training import (
+    LIMITS,
+    SCATTERED,
+    Diverged,
+    EpochEnded,
+    Event,
+    Finished,
+    Previews,
+    Stepped,
+    Training,
+)
 
 T = TypeVar("T")
 
@@ -62,6 +72,7 @@ LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a m
 REVISION_PATIENCE = 30.0  # seconds; a file is written within that
 STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
 MOST_STEPS = 10**12  # what lies in a store may claim more
+MOST_PREVIEWS = LIMITS["previews"][2]
 MAX_METRICS_BYTES = 2**26
 
 
@@ -336,7 +347,7 @@ class Run:
     def clear_unfinished(self) -> None:
         """Remove what a process left that was killed while it wrote."""
         for path in self.folder.rglob(f"{UNFINISHED}*"):
-            if time.time() - path.stat().st_mtime > 60:  # else somebody may be writing it: a name, say
+            if age(path) > 60:  # else somebody may be writing it: a name, say
                 path.unlink(missing_ok=True)
 
     # --- what a run can tell ---
@@ -350,12 +361,16 @@ class Run:
         return records(self.steps_file, step_record)
 
     def preview_epochs(self) -> list[int]:
+        """Those of which there are pictures: the last ones, where a folder claims more than a plan can ask for."""
         names = (path.stem.removeprefix("epoch-") for path in (self.folder / "previews").glob("epoch-*.png"))
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal())[-MOST_PREVIEWS:]
+
+    def preview_file(self, epoch: int) -> Path:
+        return self.folder / "previews" / f"epoch-{epoch:05d}.png"
 
     def previews(self, epoch: int) -> Previews:
         """Raises StoreError where the picture is missing or broken."""
-        shown, columns = self.sheet(self.folder / "previews" / f"epoch-{epoch:05d}.png")
+        shown, columns = self.sheet(self.preview_file(epoch))
         return Previews(shown[:columns], shown[columns:])
 
     def originals(self) -> np.ndarray | None:
@@ -394,7 +409,7 @@ class Run:
         rows = [sheet(part, columns) for part in (previews.reconstructions, previews.samples)]
         with writing(self.folder):
             (self.folder / "previews").mkdir(exist_ok=True)
-        write_bytes(self.folder / "previews" / f"epoch-{epoch:05d}.png", png(np.concatenate(rows)))
+        write_bytes(self.preview_file(epoch), png(np.concatenate(rows)))
         if previews.places is not None:
             labels = {} if previews.labels is None else {"labels": previews.labels.short()}
             places = {"places": previews.places, **labels}
@@ -404,12 +419,16 @@ class Run:
         """Where the same validation pictures lay by epoch, (n,2) each, and their labels; what cannot be read is left out."""
         found: list[tuple[int, Tensor]] = []
         labels = None
-        for path in sorted((self.folder / "previews").glob("places-*.safetensors")):
+        for path in sorted((self.folder / "previews").glob("places-*.safetensors"))[-MOST_PREVIEWS:]:
             try:
                 tensors, _ = read_tensors(path)
                 places, epoch = tensors["places"].float(), int(path.stem.removeprefix("places-"))
-                fits = places.ndim == 2 and places.shape[1] == 2 and len(places) and places.isfinite().all()
-                if not fits or (found and places.shape != found[0][1].shape):
+                fits = places.ndim == 2 and places.shape[1] == 2 and places.isfinite().all()
+                if (
+                    not fits
+                    or not 1 <= len(places) <= SCATTERED
+                    or (found and places.shape != found[0][1].shape)
+                ):
                     continue
                 if (known := tensors.get("labels")) is not None and known.shape == places.shape[:1]:
                     labels = known.long()
@@ -545,7 +564,9 @@ def step_record(record: Any) -> bool:
 def plain(*numbers: Any) -> bool:
     """JSON has no infinite numbers: None stands for them."""
     return all(
-        type(number) in (float, type(None)) or (type(number) is int and abs(number) < MOST_STEPS)
+        number is None
+        or (type(number) is float and math.isfinite(number))
+        or (type(number) is int and abs(number) < MOST_STEPS)
         for number in numbers
     )
 

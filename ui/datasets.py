@@ -109,7 +109,9 @@ def look_at(name: str) -> Look:
 
 
 @st.cache_data(
-    show_spinner=False, max_entries=16, hash_funcs={Dataset: lambda data: (data.name, data.fingerprint)}
+    show_spinner=False,
+    max_entries=16,
+    hash_funcs={Dataset: lambda data: (data.name, data.fingerprint, data.problems)},
 )
 def _look(data: Dataset) -> Look:
     spread = np.linspace(0, len(data.train) - 1, min(SHOWN, len(data.train))).round().astype(int)

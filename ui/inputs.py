@@ -158,14 +158,18 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         outcomes = (_read(*file, (red, green, blue)) for file in files)
         pictures = [picture for picture in outcomes if isinstance(picture, intake.Picture)]
     invert = centre = False
-    if shape[0] == 1 and any(intake.looks_dark_on_light(picture) for picture in pictures):
+    inked = [shape[0] == 1 and intake.looks_dark_on_light(picture) for picture in pictures]
+    if any(inked):
         st.info(
             "This looks like dark ink on light paper. The gray models here saw light ink on dark.",
             icon=":material/invert_colors:",
         )
         invert = st.toggle("Invert dark-on-light pictures", value=True, key="invert", bind="query-params")
         centre = st.toggle("Centre and size the ink as the digits were", key="centre", bind="query-params")
-    return [as_input(picture, shape, frame == "Fit", invert, centre) for picture in pictures]
+    return [
+        as_input(picture, shape, frame == "Fit", invert and dark, centre)
+        for picture, dark in zip(pictures, inked, strict=True)
+    ]
 
 
 def received(data: bytes, name: str) -> intake.Picture | None:
@@ -192,11 +196,10 @@ def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Pi
 
 
 def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:
-    turned = invert and intake.looks_dark_on_light(picture)
-    pixels = intake.to_shape(picture, shape, how="fit" if whole else "crop", invert=turned)
+    pixels = intake.to_shape(picture, shape, how="fit" if whole else "crop", invert=invert)
     if centre:
         pixels = intake.centre_ink(pixels)
-    return Input(picture.name, pixels, picture, picture.notes + (("inverted",) if turned else ()))
+    return Input(picture.name, pixels, picture, picture.notes + (("inverted",) if invert else ()))
 
 
 # --- drawings and data ------------------------------------------------------------------------------------------

@@ -16,11 +16,12 @@ import torch
 from core import examples, report
 from core.comparison import LARGEST, MEASURES, differences, score
 from core.families import family
+from core.files import written
 from core.pictures import as_bytes, as_floats
 from core.store import Run, StoreError
 from ui import charts, downloads
 from ui.html import block, data_uri, strip
-from ui.runs import Group, has_codes, label, restorer, written
+from ui.runs import Group, has_codes, label, restorer
 from ui.theme import colour
 from ui.watch import spaced, thinned, words
 

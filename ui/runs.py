@@ -14,6 +14,7 @@ import streamlit as st
 from core import elbo, glance, latent
 from core.data import BY_NAME, DataError, Dataset, is_local, load
 from core.family import Autoencoder, Restorer
+from core.files import written
 from core.store import Codes, Damaged, Run, Store, StoreError
 from ui import shell
 from ui.words import as_written, data_title
@@ -276,14 +277,6 @@ def stamp(run: Run, *names: str) -> tuple[int, ...]:
     """Changes when the final weights do, or what is kept of them under these names."""
     files = (run.folder / place / f"{name}.safetensors" for name in names for place in ("cache", "shipped"))
     return tuple(map(written, (run.weights_file, *files)))
-
-
-def written(path: Path) -> int:
-    """When, in nanoseconds; 0 where there is no such file."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")

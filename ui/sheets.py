@@ -17,9 +17,9 @@ LONGEST = 9  # digits of a number
 FROM_HERE = ("same-origin", "none")
 
 
-def address(run: str, stamp: int) -> str:
-    """Of the sheets of a run, with {} for the number; another stamp when the run is trained on."""
-    return f"/api/pictures/{run}/{{}}?v={stamp}"
+def address(run: str, version: str) -> str:
+    """Of the sheets of a run, with {} for the number; for another version the browser asks again."""
+    return f"/api/pictures/{run}/{{}}?v={version}"
 
 
 async def answer(request: Request) -> Response:
@@ -37,19 +37,20 @@ async def answer(request: Request) -> Response:
 
 def made_of(id: str, number: int) -> bytes | None:
     from core.store import Store, StoreError
+    from ui.latent.ground import ground, version
 
     store = Store()
     try:
         if id not in store.folders():
             return None
-        run = store.run(id)
-        return encoded(str(store.root), id, run.weights_file.stat().st_mtime_ns, number)
+        place = ground(store.run(id))
+        return None if place is None else encoded(str(store.root), id, version(place), number)
     except (StoreError, OSError):
         return None
 
 
 @lru_cache(maxsize=64)
-def encoded(root: str, id: str, changed: int, number: int) -> bytes | None:
+def encoded(root: str, id: str, version: str, number: int) -> bytes | None:
     from core.store import Store
     from ui.latent.ground import sheet_of
 

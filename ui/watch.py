@@ -14,7 +14,7 @@ import streamlit as st
 
 from core.comparison import score
 from core.families import family
-from core.files import StoreError
+from core.files import StoreError, written
 from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
@@ -380,7 +380,7 @@ def pictures(run: Run) -> None:
     if not epochs:
         st.caption("The first pictures come with the end of the first epoch.")
         return
-    frames = [frame for epoch in epochs if (frame := _frame(str(run.folder), epoch)) is not None]
+    frames = [frame for epoch in epochs if (frame := frame_of(run, epoch)) is not None]
     if not frames:
         st.warning(f"The pictures of {run.id} cannot be read.", icon=":material/broken_image:")
         return
@@ -399,8 +399,13 @@ def pictures(run: Run) -> None:
     )
 
 
+def frame_of(run: Run, epoch: int) -> Frame | None:
+    """None where it cannot be read."""
+    return _frame(str(run.folder), epoch, written(run.preview_file(epoch)))
+
+
 @st.cache_data(show_spinner=False, max_entries=1_000)
-def _frame(folder: str, epoch: int) -> Frame | None:
+def _frame(folder: str, epoch: int, changed: int) -> Frame | None:
     try:
         previews = Run.open(Path(folder)).previews(epoch)
     except StoreError:
@@ -435,7 +440,10 @@ def put_in(run: Run) -> np.ndarray | None:
 def film(run: Run, originals: np.ndarray | None) -> bytes:
     frames = []
     for epoch in run.preview_epochs():
-        previews = run.previews(epoch)
+        try:
+            previews = run.previews(epoch)
+        except StoreError:
+            continue
         parts = [previews.reconstructions, previews.samples]
         if originals is not None and originals.shape == previews.reconstructions.shape:
             parts.insert(0, originals)

@@ -84,8 +84,8 @@ def show(
     x = torch.stack([as_floats(one.pixels) for one in pictures])
     columns = []
     group = replace(group, runs=tuple(run for run, _ in variants.values()))  # titles tell apart what is shown
-    for id, (run, model) in variants.items():
-        stored, refined = runs.codes(run), st.session_state.get("refined", {}).get(refinement_key(id, x))
+    for run, model in variants.values():
+        stored, refined = runs.codes(run), st.session_state.get("refined", {}).get(refinement_key(run, x))
         rebuilt = rebuild(model, x, None if stored is None else stored.errors, refined)
         columns.append(board.Column.of(run, model, group, rebuilt, refined is not None))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
@@ -128,23 +128,24 @@ def offer_refinement(
         titles = {column.id: column.title for column in columns}
         id = st.selectbox("Variant", list(titles), index=loosest, format_func=titles.__getitem__)
         if st.button("Search", icon=":material/play_arrow:"):
-            _, model = variants[id]
+            run, model = variants[id]
             with work.alone():
                 found = list(work.steps(refine(model, x, REFINEMENTS), REFINEMENTS + 1, "Searching…"))
             first, last = found[0].residual.mean().item(), found[-1].residual.mean().item()
             said = (
                 f"{titles[id]}: mean squared error {first:.4f} by the encoder, {last:.4f} after the search."
             )
-            st.session_state["refined"] = {refinement_key(id, x): found[-1].codes}
-            st.session_state["refinement"] = refinement_key(id, x), said
+            st.session_state["refined"] = {refinement_key(run, x): found[-1].codes}
+            st.session_state["refinement"] = refinement_key(run, x), said
             st.rerun()
         key, said = st.session_state.get("refinement", (None, ""))
-        if key in [refinement_key(one, x) for one in titles]:
+        if key in [refinement_key(one, x) for one, _ in variants.values()]:
             st.success(as_written(said), icon=":material/check:")
 
 
-def refinement_key(id: str, x: torch.Tensor) -> tuple[str, int]:
-    return id, hash(x.numpy().tobytes())
+def refinement_key(run: Run, x: torch.Tensor) -> tuple[str, tuple[int, ...], int]:
+    """A run that goes on gets other weights, whose codes are others."""
+    return run.id, runs.stamp(run), hash(x.numpy().tobytes())
 
 
 main()

@@ -40,7 +40,7 @@ def main() -> None:
         icon=":material/image:",
         expanded=kind in (AROUND, THREE),
     ):
-        pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=lambda: None)
+        pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=forget_codes)
         pictures = kept_in_the_address(painters, pictures)
     pictures += remembered.pinned(painters, views.all_pins(painters))
     if kind == AROUND and not pictures:
@@ -78,15 +78,12 @@ def main() -> None:
 
 def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -> list[inputs.Input]:
     """What was brought leaves its codes in the address; an address with codes and nothing brought gives them back."""
-    brought = st.session_state.get("source") in ("Upload", "Camera", "Draw")
-    if brought and pictures:
-        st.session_state["brought"] = True
+    source = st.session_state.get("source")
+    if pictures and source in ("Upload", "Camera", "Draw"):
         st.query_params["codes"] = remembered.written(painters, pictures)
         return pictures
-    taken_away = st.session_state.get("brought", False)
-    if pictures or not brought or taken_away:
-        if "codes" in st.query_params:
-            del st.query_params["codes"]
+    if source not in ("Upload", "Camera"):  # where nothing is drawn, it was wiped away
+        forget_codes()
         return pictures
     found = remembered.read(st.query_params.get("codes", ""), painters)
     if found:
@@ -94,6 +91,11 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
             "The address remembers the codes of these pictures, not the pictures: what is shown of them is decoded."
         )
     return list(found)
+
+
+def forget_codes() -> None:
+    """Also when the visitor takes away what was brought: a page that is opened anew has nothing to take away."""
+    st.query_params.pop("codes", None)
 
 
 def through(pictures: list[inputs.Input]) -> list[inputs.Input]:
@@ -152,7 +154,7 @@ def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None
         return 0, (first, second)
     if kind != SEEDS:
         return 0, None
-    seed = st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="seed", bind="query-params")
+    seed = st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="plane-seed", bind="query-params")
     return int(seed), None
 
 

@@ -110,23 +110,23 @@ def pick(vaes: list[Run]) -> Run:
     by_id = {run.id: run for run in vaes}
     ids = list(by_id)
     if (asked := st.query_params.get("run")) in by_id:
-        st.session_state["model"] = asked  # also after a step back
-    elif st.session_state.get("model") not in by_id:
+        st.session_state["vae"] = asked  # also after a step back
+    elif st.session_state.get("vae") not in by_id:
         usual = min(range(len(ids)), key=lambda i: (numbers(vaes[i]) != 2, abs(beta(vaes[i]) - 1)))
-        st.session_state["model"] = ids[usual]
+        st.session_state["vae"] = ids[usual]
     titles = Counter(map(described, vaes))
 
     def title(id: str) -> str:
         words = described(by_id[id])
         return f"{words} · {by_id[id].title}" if titles[words] > 1 else words
 
-    id = st.selectbox("Model", ids, format_func=title, key="model", on_change=into_the_address)
+    id = st.selectbox("Model", ids, format_func=title, key="vae", on_change=into_the_address)
     st.caption(f"{len(vaes)} variational autoencoders are here. Type to search.")
     return by_id[id]
 
 
 def into_the_address() -> None:
-    st.query_params["run"] = st.session_state["model"]
+    st.query_params["run"] = st.session_state["vae"]
 
 
 def described(run: Run) -> str:

@@ -145,7 +145,7 @@ def test_drag_pin_go_between_two_uploads_and_come_back_by_the_address(app: Serve
 
 
 def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: Page) -> None:
-    pad = opened(page, app, "?plane=Seeds&seed=3")
+    pad = opened(page, app, "?plane=Seeds&plane-seed=3")
     pad.focus()
     shot = seen(page)
     for _ in range(60):

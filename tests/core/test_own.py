@@ -149,6 +149,19 @@ def test_a_title_may_come_twice() -> None:
     assert first.name == "trip" and second.name.startswith("trip-") and len(own.kept()) == 2
 
 
+def test_two_at_once_may_have_one_title() -> None:
+    """The second begins and ends while the first unpacks."""
+    second: list[own.Own] = []
+
+    def meanwhile(done: int, whole: int) -> None:
+        if done == whole:
+            second.append(own.keep(archive(BEACHES), "Trip"))
+
+    first = own.keep(archive(BEACHES), "Trip", meanwhile)
+    assert len({first.name, second[0].name}) == 2
+    assert {first.name, second[0].name} == {one.name for one in own.kept()}
+
+
 def test_removed_pictures_are_gone_and_only_they(home: Path) -> None:
     own.keep(archive(BEACHES), "a")
     own.keep(archive(BEACHES), "b")

@@ -27,11 +27,11 @@ from core import training as loop
 from core.codes import Codes, packed, unpacked
 from core.families import FAMILIES, family
 from core.family import Autoencoder
-from core.files import LONG_DEAD
-from core.record import outline
+from core.files import LONG_DEAD, unborn, write_bytes
+from core.record import Record, outline
 from core.store import Damaged, Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
-from core.training import Diverged, EpochEnded, Event, Finished, Plan, Stepped, Training, train
+from core.training import SCATTERED, Diverged, EpochEnded, Event, Finished, Plan, Stepped, Training, train
 from tests import toy
 
 DATA = toy.dataset((1, 8, 8), train=64, held_out=16)
@@ -724,6 +724,49 @@ def test_a_loaded_model_does_not_depend_on_its_file_any_more(run: Run) -> None:
         file.write(bytes(run.weights_file.stat().st_size))
         file.truncate(0)
     assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "-1e999", "NaN"])
+def test_a_line_with_a_number_beyond_all_numbers_is_left_out(run: Run, seconds: str) -> None:
+    line = '{"epoch": 1, "step": 2, "train": {}, "validation": {}, "seconds": %s, "images_per_second": 1.0}'
+    run.metrics_file.write_text(line % "1.0" + "\n" + line % seconds + "\n")
+    assert [one["seconds"] for one in run.metrics()] == [1.0]
+    step = '{"epoch": 1, "step": 2, "progress": 0.5, "numbers": {}, "seconds": %s}'
+    run.steps_file.write_text(step % seconds + "\n")
+    assert run.steps() == []
+
+
+def test_no_more_is_read_of_a_training_than_one_can_have_left(run: Run) -> None:
+    """A zip of a megabyte may hold gigabytes of zeros."""
+    folder = run.folder / "previews"
+    write_tensors(folder / "places-00001.safetensors", {"places": torch.zeros(SCATTERED + 1, 2)}, {})
+    write_tensors(folder / "places-00002.safetensors", {"places": torch.ones(SCATTERED, 2)}, {})
+    places, _ = run.places()
+    assert [epoch for epoch, _ in places] == [2]
+    for epoch in range(2_001):
+        (folder / f"epoch-{epoch:05d}.png").touch()
+    assert run.preview_epochs() == list(range(1_001, 2_001))
+
+
+def test_makers_and_sweepers_do_not_trip_over_each_other(tmp_path: Path) -> None:
+    """A folder or a file may get its own name between the listing of those without and a look at how old they are."""
+    home, folder = tmp_path / "home", tmp_path / "run"
+    folder.mkdir()
+    run = Run(folder, Record("vanilla", (1, 8, 8), {}, {}, {}, "cpu"))
+    ended = time.monotonic() + 1.5
+
+    def make() -> None:
+        with unborn(home) as made:
+            made.rename(home / made.name.removeprefix(files.UNBORN))
+
+    def busily(work: Callable[[], object]) -> None:
+        while time.monotonic() < ended:
+            work()
+
+    works = (make, make, lambda: write_bytes(folder / "name", b"x"), run.clear_unfinished)
+    with ThreadPoolExecutor(len(works)) as threads:
+        assert list(threads.map(busily, works)) == [None] * len(works)
+    assert not list(tmp_path.rglob(".*"))
 
 
 def test_of_broken_metrics_the_sound_lines_are_kept(run: Run) -> None:

@@ -13,7 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from core import examples, latent
-from core.codes import Codes
+from core.codes import Codes, packed
 from core.data import load
 from core.families import VAE, Sparse, Vanilla
 from core.jobs import Jobs
@@ -281,6 +281,15 @@ def test_a_run_that_vanishes_while_its_map_is_drawn_is_said_to(
     monkeypatch.setattr(walk, "pick_beside", lambda *_: shutil.rmtree(run.folder))
     page = open_page(PAGE, Store(tmp_path), run=run.id)
     assert not page.exception and "was deleted, or has changed" in said(page)
+
+
+def test_codes_of_other_pictures_than_are_here_are_decoded(open_page: Open, tmp_path: Path) -> None:
+    run = trained(Store(tmp_path), Vanilla, load("digits"), latent_dim=2)
+    rng = torch.Generator().manual_seed(0)
+    codes = Codes(torch.randn(5_000, 2, generator=rng), None, torch.rand(5_000, generator=rng))
+    run.keep("codes", packed(codes))
+    page = open_page(PAGE, Store(tmp_path), picture="4000")
+    assert not page.exception and "decoded from their codes" in said(page)
 
 
 def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_decoders_are_exported_by_jobs(
 
 
 def test_samples_are_those_of_the_seed_and_temperature(open_page: Open, three: Store) -> None:
-    page = open_page(PAGE, three, below="Samples", temperature="0.5", side="4")
+    page = open_page(PAGE, three, below="Samples", **{"samples-temperature": "0.5", "samples-side": "4"})
     page = page.number_input(key="samples-seed").set_value(7).run()
     model = of(three, "vae").load()
     with torch.inference_mode():
@@ -275,7 +275,8 @@ def test_wishes_from_a_browser_are_checked(hostile: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameter", ["data", "plane", "seed", "samples-seed", "at", "engine", "below", "painters-digits", "way"]
+    "parameter",
+    ["data", "plane", "plane-seed", "samples-seed", "at", "engine", "below", "painters-digits", "way"],
 )
 def test_nonsense_in_the_address_is_ignored(open_page: Open, three: Store, parameter: str) -> None:
     page = open_page(PAGE, three, **{parameter: "../<b>"})
@@ -316,8 +317,12 @@ def test_the_address_remembers_codes_of_what_was_brought(open_page: Open, three:
     np.testing.assert_allclose(
         floats(data_of(again)["views"][0]["origin"]), floats(view["origin"]), rtol=2e-3, atol=2e-3
     )
-    again.session_state["brought"] = True  # and taken away again
-    assert "remembers the codes" not in said(again.run()) and "codes" not in again.query_params
+    again.switch_page("pages/start/home.py").run()
+    again.query_params.update({"source": "Upload", "plane": "Around a picture", "codes": text})
+    back = again.switch_page(f"pages/{PAGE}").run()
+    assert "remembers the codes" in said(back)  # after a step back as well
+    page.file_uploader(key="uploads").set_value(None).run()
+    assert "remembers the codes" not in said(page) and "codes" not in page.query_params
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def metric(app: AppTest, label: str) -> str:
 def test_every_chapter_opens_with_a_worked_example(open_page: Open, flat: Store, chapter: str) -> None:
     page = open_page(PAGE, flat, chapter=chapter)
     assert not page.exception and not page.warning
-    assert page.selectbox(key="model").value == of_beta(flat, 1.0).id
+    assert page.selectbox(key="vae").value == of_beta(flat, 1.0).id
     assert page.get("download_button")
 
 
@@ -225,7 +225,7 @@ def test_the_slider_goes_through_the_runs(open_page: Open, flat: Store) -> None:
 def test_the_slider_follows_the_chosen_model(open_page: Open, flat: Store) -> None:
     page = open_page(PAGE, flat, chapter="What β does")
     assert page.select_slider[0].value == 1.0
-    page.selectbox(key="model").set_value(of_beta(flat, 4.0).id).run()
+    page.selectbox(key="vae").set_value(of_beta(flat, 4.0).id).run()
     assert page.select_slider[0].value == 4.0
     assert [box.label for box in page.selectbox] == ["Model"]  # there is one row of models, so none to choose
 
@@ -355,7 +355,7 @@ def test_a_run_that_is_no_vae_is_said_to_be_none(open_page: Open, six: Store) ->
 
 def test_the_address_names_the_run(open_page: Open, flat: Store) -> None:
     page = open_page(PAGE, flat, run=of_beta(flat, 4.0).id)
-    assert page.selectbox(key="model").value == of_beta(flat, 4.0).id
+    assert page.selectbox(key="vae").value == of_beta(flat, 4.0).id
 
 
 @pytest.mark.parametrize(

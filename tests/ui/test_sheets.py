@@ -15,7 +15,8 @@ from core.pictures import tiles
 from core.store import Run, Store
 from core.training import Plan
 from tests.asgi import get
-from ui import sheets
+from ui import runs, sheets
+from ui.latent import ground
 
 
 @pytest.fixture
@@ -31,12 +32,30 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_sheet_holds_the_test_pictures_in_order(run: Run) -> None:
-    answer = get([sheets.route], sheets.address(run.id, 1).format(0).partition("?")[0])
+    answer = get([sheets.route], sheets.address(run.id, "1").format(0).partition("?")[0])
     assert answer.status == 200 and answer.headers["content-type"] == "image/webp"
     with Image.open(io.BytesIO(answer.body)) as image:
         pixels = np.asarray(image.convert("L"))
     found = tiles(pixels, (1, 8, 8))
     np.testing.assert_array_equal(found[:300], load("digits").test.images)
+
+
+def test_a_sheet_that_was_decoded_gives_way_when_the_data_come(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sheet() -> bytes:
+        return get([sheets.route], f"/api/pictures/{run.id}/0").body
+
+    with monkeypatch.context() as without:
+        without.setattr(runs, "data_of", lambda run: None)
+        decoded, before = sheet(), ground.version(known(run))
+    assert sheet() != decoded and ground.version(known(run)) != before
+
+
+def known(run: Run) -> ground.Ground:
+    place = ground.ground(run)
+    assert place is not None
+    return place
 
 
 VERY_LONG = "1" * 5_000  # digits, of which Python makes no number

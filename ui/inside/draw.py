@@ -55,7 +55,7 @@ def show(subject: Subject) -> None:
 
 def ask(subject: Subject) -> tuple[int, Tensor]:
     """The number that is turned by hand, and eps (DRAWN,Z), in whose first row it was turned."""
-    seed = st.session_state.setdefault("draw", 0)
+    seed = st.session_state.setdefault("vae-draw", 0)
     cells = st.columns([1.2, 1.6, 2.4, 2.4], vertical_alignment="bottom", gap="medium")
     cells[0].button(
         "Draw again", icon=":material/casino:", on_click=draw_again, help="New ε for all pictures below."
@@ -85,7 +85,7 @@ def ask(subject: Subject) -> tuple[int, Tensor]:
 
 
 def draw_again() -> None:
-    st.session_state["draw"] = st.session_state.get("draw", 0) + 1
+    st.session_state["vae-draw"] = st.session_state.get("vae-draw", 0) + 1
 
 
 def cloud(subject: Subject, z: Tensor) -> go.Figure:

@@ -11,6 +11,7 @@ from core import examples
 from core.families.vae import VAE
 from core.families.vanilla import Vanilla
 from core.family import Autoencoder, noise_like
+from core.files import written
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.sampling import between, decoded
 from core.store import Run, StoreError
@@ -79,7 +80,7 @@ def show(subject: Subject) -> None:
 def find(subject: Subject) -> dict[str, Run] | None:
     """A vanilla and a VAE with two numbers, the latest of each; of VAEs first the one that was chosen, then one with β = 1."""
     flat = [run for run in subject.group.runs if numbers(run) == 2]
-    latest = sorted(flat, key=lambda run: (runs.written(run.weights_file), run.id))
+    latest = sorted(flat, key=lambda run: (written(run.weights_file), run.id))
     vanilla = [run for run in latest if run.record.family == Vanilla.key]
     vae = [run for run in latest if run.record.family == VAE.key]
     if not vanilla or not vae:

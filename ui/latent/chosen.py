@@ -15,7 +15,6 @@ from core.codes import spread
 from core.family import Autoencoder
 from core.pictures import png, sheet
 from core.sampling import between, decoded
-from ui import runs
 from ui.components.maps import CLASS_COLOURS
 from ui.downloads import csv, download
 from ui.html import block, captioned, picture, strip
@@ -32,7 +31,7 @@ MOST_CLASSES = 12
 def marked(place: Ground) -> str:
     return (
         ""
-        if runs.data_of(place.run) is not None
+        if place.images() is not None
         else " Pictures are decoded from their codes: the data are not on this machine."
     )
 

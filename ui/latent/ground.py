@@ -44,6 +44,13 @@ class Ground:
     def labels(self) -> np.ndarray | None:
         return None if self.codes.labels is None else self.codes.labels.numpy()
 
+    def images(self) -> np.ndarray | None:
+        """The test pictures that were encoded; None where the data are not here, or others than the codes are of."""
+        data = runs.data_of(self.run)
+        if data is None or min(len(data.test), latent.MOST) != len(self.codes.codes):
+            return None
+        return data.test.images
+
     @cached_property
     def familiarity(self) -> latent.Familiarity:
         return latent.Familiarity.of(self.codes.codes)
@@ -81,12 +88,16 @@ def _ground(folder: str, stamp: tuple[int, ...]) -> Ground | None:
 
 def pictures(place: Ground, model: Autoencoder, some: Sequence[int]) -> np.ndarray:
     """Of these points: (n,C,H,W), those of the data, else decoded from the codes."""
-    data = runs.data_of(place.run)
-    if data is None:
+    images = place.images()
+    if images is None:
         return decoded(model, place.codes.codes[list(some)])
-    images = data.test.images
     chosen = latent.chosen(len(images), latent.MOST).numpy()
     return images[chosen[list(some)]]
+
+
+def version(place: Ground) -> str:
+    """Of its sheets: another one when the run is trained on, or when the data come or go."""
+    return "-".join(map(str, (*stamp(place.run), int(place.images() is not None))))
 
 
 def tiling(run: Run) -> tuple[int, int]:

@@ -78,8 +78,8 @@ def show(
     _, height, width = run.record.shape
     name, values = colour
     points = Points(
-        place.labels, tuple(place.class_names), values, name, sheets.address(run.id, run.weights_file.stat().st_mtime_ns),
-        per, columns, (width, height), runs.data_of(run) is None,
+        place.labels, tuple(place.class_names), values, name, sheets.address(run.id, grounds.version(place)),
+        per, columns, (width, height), place.images() is None,
     )  # fmt: skip
     key = "-".join(["scatter", run.id, kind, beside.run.id if beside else ""])
     answer = scatter(panels, points, key, opened_with(key, len(place.codes.codes)))

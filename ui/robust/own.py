@@ -16,6 +16,7 @@ from ui.charts import CONFIG
 from ui.inputs import Input
 from ui.robust.live import Models
 from ui.robust.results import curves
+from ui.runs import stamp
 
 SEEDS = 3
 
@@ -62,7 +63,8 @@ def measured(x: torch.Tensor, models: Models, corruption: str) -> list[Entry]:
     methods = [of_model(run, model) for run, model in models.values()] + [nothing(), median()]
     titles = {run.id: (title, run.record.family) for title, (run, _) in models.items()}
     kept = st.session_state.get("own measured")
-    key = (corruption, tuple(titles), hash(x.numpy().tobytes()))
+    versions = tuple((run.id, stamp(run)) for run, _ in models.values())
+    key = (corruption, versions, hash(x.numpy().tobytes()))
     if kept is None or kept[0] != key:
         with work.alone():
             *_, last = work.steps(measure_pictures(methods, x, protocol), 5 * SEEDS + 1, "Measuring…")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.files import written
 from core.findings import Entry
 from core.lab import CLASSICAL, Lab
 from core.robustness import Protocol, baseline_file
@@ -41,7 +42,7 @@ class Wish:
         root = Store().root
         places = [root / ".baselines", *(run.weights_file for run in self.group.runs)]
         places += [run.folder / place for run in self.group.runs for place in ("cache", "shipped")]
-        return tuple(place.stat().st_mtime_ns if place.exists() else 0 for place in places)
+        return tuple(map(written, places))
 
 
 def ask(group: Group, runs: Sequence[Run]) -> Wish:

@@ -53,7 +53,7 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     )  # fmt: skip
     search = cells[3].toggle(
         "Search better codes",
-        key="search",
+        key="better-codes",
         help="Descends the error from the encoder's codes on: for the GAN above all.",
     )
     films: dict[str, np.ndarray] = {}
@@ -113,14 +113,16 @@ def webp(frames: Sequence[np.ndarray]) -> bytes:
 @st.fragment
 def grid(painters: Sequence[Painter]) -> None:
     cells = st.columns(3)
-    side = cells[0].select_slider("Pictures a side", (4, 6, 8, 10, 12), 8, key="side", bind="query-params")
+    side = cells[0].select_slider(
+        "Pictures a side", (4, 6, 8, 10, 12), 8, key="samples-side", bind="query-params"
+    )
     temperature = cells[1].slider(
         "Temperature",
         0.1,
         2.0,
         1.0,
         0.05,
-        key="temperature",
+        key="samples-temperature",
         bind="query-params",
         help="Scales the distance of the codes from the middle: below 1 only what is typical.",
     )

@@ -30,7 +30,7 @@ T = TypeVar("T")
 COLOURLESS = b"G"  # before the code of a photograph that has no colours: it is to come back without any
 TILE = 192  # places a side, at most, that go through the nets at once
 WINDOW = 7  # pixels a side of the window of SSIM, where it fits
-QUALITIES = (0, 100)  # as Pillow counts
+STEPS = {"JPEG": 100, "WebP": 250}  # from the lowest quality to the highest
 LONGEST = {"JPEG": 65_500, "WebP": 16_383}  # pixels a side that a format can hold
 SMALLEST_SEEN = 3  # pixels a side that SSIM needs
 FORMATS: Mapping[str, Mapping[str, Any]] = {"JPEG": dict(optimize=True), "WebP": dict(method=6)}
@@ -65,7 +65,9 @@ def comparison(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generato
     for title, (start, end) in SHARES.items():
         if max(picture.shape[:2]) > LONGEST[title]:
             continue
-        other = yield from between(start, end, largest_below(len(file), written(picture, title)))
+        other = yield from between(
+            start, end, largest_below(len(file), written(picture, title), STEPS[title])
+        )
         with Image.open(io.BytesIO(other)) as opened:
             back = np.asarray(opened.convert("RGB"))
         rows.append(row(title, len(other), len(file), picture, back))
@@ -189,26 +191,34 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def written(picture: np.ndarray, title: str) -> Callable[[int], bytes]:
-    """The file of uint8 (H,W,3) in one of `FORMATS` at a quality; without colours where there are none, which JPEG can."""
+    """Files of uint8 (H,W,3) in one of `FORMATS` by step of quality; without colours where there are none, which JPEG can."""
     image = Image.fromarray(picture[..., 0] if is_colourless(picture) else picture)
 
-    def file(quality: int) -> bytes:
+    def file(step: int) -> bytes:
         buffer = io.BytesIO()
-        image.save(buffer, title, quality=quality, **FORMATS[title])
+        image.save(buffer, title, quality=quality(title, step), **FORMATS[title])
         return buffer.getvalue()
 
     return file
 
 
-def largest_below(allowed: int, file: Callable[[int], bytes]) -> Generator[float, None, bytes]:
+def quality(title: str, step: int) -> float:
+    """As Pillow counts, from 0 to 100. Of WebP's, which need not be whole, what it quantises by is the cube root.
+
+    So steps are even there. From 0 to 1 a file was seen to grow by a third: too coarse a step to fit a size.
+    """
+    return step if title == "JPEG" else 100 * (step / STEPS[title]) ** 3
+
+
+def largest_below(allowed: int, file: Callable[[int], bytes], steps: int) -> Generator[float, None, bytes]:
     """The largest file of at most that many bytes; where there is none, the smallest of all. Yields the share that is done."""
-    low, high = QUALITIES
+    low, high = 0, steps
     yield 0.0
     best = file(low)
     if len(best) > allowed:
         return best
     while low < high:
-        yield 1 - math.log2(1 + high - low) / math.log2(2 + QUALITIES[1])  # a try halves what is left
+        yield 1 - math.log2(1 + high - low) / math.log2(2 + steps)  # a try halves what is left
         middle = (low + high + 1) // 2
         tried = file(middle)
         if len(tried) <= allowed:

@@ -18,7 +18,7 @@ from core.packing import pack, unpack
 from core.photos import finished
 from core.rates import (
     FORMATS,
-    QUALITIES,
+    STEPS,
     compared,
     comparison,
     compressed,
@@ -65,14 +65,22 @@ def test_three_ways_stand_beside_each_other_at_the_same_bytes(model: PhotoAutoen
 @given(allowed=st.integers(1, 40_000))
 def test_no_file_is_above_what_is_allowed_unless_none_is_smaller(title: str, allowed: int) -> None:
     file = written(photograph(90, 120), title)
-    chosen = finished(largest_below(allowed, file))
-    assert len(chosen) <= allowed or chosen == file(QUALITIES[0])
+    chosen = finished(largest_below(allowed, file, STEPS[title]))
+    assert len(chosen) <= allowed or chosen == file(0)
 
 
 def test_the_search_finds_the_largest_of_rising_sizes() -> None:
     for allowed in range(25, 1_100, 7):
-        chosen = finished(largest_below(allowed, lambda quality: bytes(20 + 10 * quality)))
+        chosen = finished(largest_below(allowed, lambda step: bytes(20 + 10 * step), 100))
         assert len(chosen) == min(1_020, max(20, 20 + (allowed - 20) // 10 * 10))
+
+
+def test_webp_has_a_file_of_nearly_every_size() -> None:
+    """Whole qualities leave up to a third of the bytes unused, which would be a handicap and no comparison."""
+    file = written(photograph(240, 320), "WebP")
+    low, high = len(file(0)), len(file(STEPS["WebP"]))
+    for allowed in np.geomspace(1.05 * low, 0.9 * high, 12).astype(int):
+        assert 0.92 * allowed < len(finished(largest_below(allowed, file, STEPS["WebP"]))) <= allowed
 
 
 def test_a_way_that_cannot_get_so_small_says_so(model: PhotoAutoencoder) -> None:

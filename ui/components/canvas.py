@@ -6,25 +6,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from ui.components import declared
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import packed
 
-HERE = Path(__file__).parent
 HTML = '<div class="canvas"></div>'
 MOST_PINS = 24
 
-_canvas = st.components.v2.component(
-    "bottleneck_canvas",
-    html=HTML,
-    css=(HERE / "canvas.css").read_text(encoding="utf-8"),
-    js=(HERE / "canvas.js").read_text(encoding="utf-8"),
-)
+_canvas = declared("canvas", HTML)
 
 
 @dataclass(frozen=True, eq=False)

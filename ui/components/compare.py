@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import streamlit as st
 from streamlit.runtime import get_instance
 
-HERE = Path(__file__).parent
+from ui.components import declared
+
 HTML = """<div class="compare" data-state="opening">
   <div class="frame">
     <div class="stage" role="application">
@@ -41,12 +40,7 @@ KINDS = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gif", "im
 DATA = re.compile(rf"data:({'|'.join(KINDS)});base64,")
 PATH = re.compile(r"/(?!/)[^\s\\]+")  # browsers read // and /\ as the beginning of another site
 
-_compare = st.components.v2.component(
-    "bottleneck_compare",
-    html=HTML,
-    css=(HERE / "compare.css").read_text(encoding="utf-8"),
-    js=(HERE / "compare.js").read_text(encoding="utf-8"),
-)
+_compare = declared("compare", HTML)
 
 
 def compare(

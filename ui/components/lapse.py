@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
+from ui.components import declared
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import packed
 
-HERE = Path(__file__).parent
 HTML = """<div class="lapse">
   <div class="bar">
     <button type="button" class="play" aria-label="Play">▶</button>
@@ -21,12 +19,7 @@ HTML = """<div class="lapse">
   <canvas role="img"></canvas>
 </div>"""
 
-_lapse = st.components.v2.component(
-    "bottleneck_lapse",
-    html=HTML,
-    css=(HERE / "lapse.css").read_text(encoding="utf-8"),
-    js=(HERE / "lapse.js").read_text(encoding="utf-8"),
-)
+_lapse = declared("lapse", HTML)
 
 
 def lapse(

@@ -6,13 +6,12 @@ import math
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
-HERE = Path(__file__).parent
+from ui.components import declared
+
 HTML = '<div class="maps"></div>'
 MIDDLE = (0.5, 0.5)
 MARGIN = 0.08
@@ -24,12 +23,7 @@ CLASS_COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#b8a900", "#7a5195", "#8c564b", "#7f7f7f",
 )  # fmt: skip
 
-_maps = st.components.v2.component(
-    "bottleneck_maps",
-    html=HTML,
-    css=(HERE / "maps.css").read_text(encoding="utf-8"),
-    js=(HERE / "maps.js").read_text(encoding="utf-8"),
-)
+_maps = declared("maps", HTML)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from ui.components import declared
 
-HERE = Path(__file__).parent
 HTML = """<div class="pad">
   <canvas tabindex="0" role="img" aria-label="Drawing pad: draw a light shape on the dark ground"></canvas>
   <div><button type="button" class="undo">Undo</button><button type="button" class="clear">Clear</button></div>
@@ -17,12 +15,7 @@ MAX_STROKES, MAX_POINTS = 60, 400
 
 Strokes = tuple[tuple[tuple[float, float], ...], ...]
 
-_pad = st.components.v2.component(
-    "bottleneck_pad",
-    html=HTML,
-    css=(HERE / "pad.css").read_text(encoding="utf-8"),
-    js=(HERE / "pad.js").read_text(encoding="utf-8"),
-)
+_pad = declared("pad", HTML)
 
 
 def pad(start: Strokes, key: str) -> Strokes:

@@ -6,26 +6,19 @@ import math
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
+from ui.components import declared
 from ui.components.maps import CLASS_COLOURS
 
-HERE = Path(__file__).parent
 HTML = '<div class="scatter"></div>'
 MOST_CORNERS = 400  # of a lasso
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
-_scatter = st.components.v2.component(
-    "bottleneck_scatter",
-    html=HTML,
-    css=(HERE / "scatter.css").read_text(encoding="utf-8"),
-    js=(HERE / "scatter.js").read_text(encoding="utf-8"),
-)
+_scatter = declared("scatter", HTML)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from ui.components import declared
 
-HERE = Path(__file__).parent
 HTML = '<div class="tiles" tabindex="0" role="application"><img alt=""><span class="cell"></span></div>'
 
-_tiles = st.components.v2.component(
-    "bottleneck_tiles",
-    html=HTML,
-    css=(HERE / "tiles.css").read_text(encoding="utf-8"),
-    js=(HERE / "tiles.js").read_text(encoding="utf-8"),
-)
+_tiles = declared("tiles", HTML)
 
 
 def tiles(sheet: str, side: int, alt: str, key: str) -> tuple[int, int] | None:

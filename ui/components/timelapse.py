@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import streamlit as st
+from ui.components import declared
 
-HERE = Path(__file__).parent
 HTML = """<div class="timelapse">
   <div class="bar">
     <button type="button" class="play" aria-label="Play">▶</button>
@@ -19,12 +17,7 @@ HTML = """<div class="timelapse">
   <figure class="new"><figcaption></figcaption><img alt="new pictures"></figure>
 </div>"""
 
-_timelapse = st.components.v2.component(
-    "bottleneck_timelapse",
-    html=HTML,
-    css=(HERE / "timelapse.css").read_text(encoding="utf-8"),
-    js=(HERE / "timelapse.js").read_text(encoding="utf-8"),
-)
+_timelapse = declared("timelapse", HTML)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every denoiser on a folder of clean photographs: `python -m benchmarks.denoise --images FOLDER [--sigmas 15,25,50 | --camera]`.
+"""Every denoiser on clean photographs: `python -m benchmarks.denoise --images FOLDER [--sigmas 15,25,50 [--jpeg Q] | --camera]`.
 
 The protocol of the published tables (DnCNN, DRUNet, SwinIR): white noise is added to pixels in [0,1], from a generator seeded
 with 0 for each picture, and neither clipped nor rounded; what comes back is clipped and rounded to 8 bits. A gray picture has one
@@ -9,6 +9,9 @@ With --camera they are taken once more by a camera (`benchmarks.exposure`), with
 real photographs until real ones are measured. Nobody is told anything then, and what counts is the gain over doing nothing,
 picture by picture.
 
+With --jpeg, white noise is clipped and rounded, and goes through a JPEG of that quality and 4:2:0, as in a photograph that
+somebody has saved. Nobody is told anything then, either.
+
 With --clean, and no folder, photographs that ship in scikit-image go through automatic: how near to the clean picture it stays
 (PSNR), and what it gains where sigma 5 was added, clipped and rounded as in a file.
 """
@@ -16,12 +19,14 @@ With --clean, and no folder, photographs that ship in scikit-image go through au
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from skimage import data
 from torch import Tensor
 
@@ -57,13 +62,20 @@ def main() -> None:
     print(f"{len(photographs)} pictures, {options.threads} threads, torch {torch.__version__}")
     table = []
     for sigma in [None] if options.camera else options.sigmas:
-        results = [result for clean in photographs for result in measured(clean, sigma, entrants)]
+        noise = (
+            "camera"
+            if sigma is None
+            else f"sigma {sigma:g}{f', JPEG {options.jpeg}' if options.jpeg else ''}"
+        )
+        results = [
+            result for clean in photographs for result in measured(clean, sigma, entrants, options.jpeg)
+        ]
         before = np.array([result.psnr for result in results if result.key == NOTHING])
         for one in entrants:
             mine = [result for result in results if result.key == one.key]
             gains = np.array([result.psnr for result in mine]) - before
             row = {
-                "noise": "camera" if sigma is None else f"sigma {sigma:g}",
+                "noise": noise,
                 "method": one.title,
                 "psnr": float(np.mean([result.psnr for result in mine])),
                 "ssim": float(np.nanmean([result.ssim for result in mine])),
@@ -92,6 +104,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--sigmas", type=lambda text: [float(v) for v in text.split(",")], default=[15.0, 25.0, 50.0]
     )
+    parser.add_argument(
+        "--jpeg", type=int, metavar="Q", help="white noise goes through a file of this quality"
+    )
     parser.add_argument("--camera", action="store_true", help="noise as of cameras instead of white noise")
     parser.add_argument("--store", type=Path, help="the runs; default: models_store/")
     parser.add_argument("--most", type=int, metavar="N", help="only the first N pictures")
@@ -117,12 +132,25 @@ def pictures(folder: Path) -> Iterator[np.ndarray]:
         yield gray_as_one(intake.read((folder / file.path).read_bytes(), file.path).pixels)
 
 
-def measured(clean: np.ndarray, sigma: float | None, entrants: list[Denoiser]) -> Iterator[Result]:
+def measured(
+    clean: np.ndarray, sigma: float | None, entrants: list[Denoiser], jpeg: int | None = None
+) -> Iterator[Result]:
     if sigma is None:
         developed, noisy = taken(clean, torch.Generator().manual_seed(int(clean.sum())))
         yield from contest(developed, photos.as_colour(noisy), None, entrants)
+    elif jpeg is not None:
+        yield from contest(clean, saved(whitened(clean, sigma), clean.shape[2], jpeg), None, entrants)
     else:
         yield from contest(clean, whitened(clean, sigma), sigma / 255, entrants)
+
+
+def saved(x: Tensor, channels: int, quality: int) -> Tensor:
+    """(C,H,W) -> (C,H,W) through a JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(photos.as_pixels(x, channels).squeeze()).save(
+        file, "JPEG", quality=quality, subsampling="4:2:0"
+    )
+    return as_floats(np.atleast_3d(np.asarray(Image.open(file))).transpose(2, 0, 1))
 
 
 def whitened(clean: np.ndarray, sigma: float) -> Tensor:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from core import photos
@@ -140,6 +142,8 @@ def test_white_noise_goes_to_the_model_that_knows_nothing_else(
         (photos.Noise(0.10, 0.0, True), "white"),
         (photos.Noise(0.01, 0.0, True), "camera"),  # it is blind to most of it
         (photos.Noise(0.10, math.nan, False), "camera"),  # it took nothing away
+        (photos.Noise(0.10, 0.0, True, -0.02), "white"),
+        (photos.Noise(0.10, 0.0, False, 0.6), "camera"),  # its colours hang together
     ):
         monkeypatch.setattr(photos, "noise", lambda model, x, found=as_white: {id(plain): found}[id(model)])
         name, told = fitting(models, torch.zeros(3, 8, 8))
@@ -162,6 +166,19 @@ def test_half_of_what_alternates_from_pixel_to_pixel_is_texture(
     monkeypatch.setattr(photos, "level", lambda model, x: {id(camera): 6.0}[id(model)])
     name, noise = fitting({"white": plain, "camera": camera}, torch.zeros(3, 8, 8))
     assert name == ("camera" if told == 6 else "white") and noise.sigma == pytest.approx(told)
+
+
+@pytest.mark.parametrize(("quality", "subsampling", "kind"), [(95, 2, "camera"), (95, 0, "gaussian")])
+def test_noise_that_went_through_a_jpeg_is_white_where_its_colours_were_kept(
+    quality: int, subsampling: int, kind: str
+) -> None:
+    models, _ = opened(photos.denoisers(Store(BOX)))
+    clean = sample_photos()["cat"][20:276, 100:356]
+    noisy = (clean + np.random.default_rng(0).normal(0, 25, clean.shape)).clip(0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noisy).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    id, found = fitting(models, photos.as_colour(np.asarray(Image.open(file))))
+    assert models[id].config.noise == kind and found.white == (kind == "gaussian")
 
 
 @pytest.mark.parametrize("sigma", [5, 25])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,19 @@ from PIL import ExifTags, Image
 from playwright.sync_api import Page, expect
 
 from core.store import Store
-from tests.browser.conftest import Serve
 from tests.photographs import denoiser, jpeg, scene
-from tests.serving import settle, visit
+from tests.serving import serving, settle, visit
 
 MINUTE = 60_000  # milliseconds
 
 
-@pytest.fixture
-def url(serve: Serve, tmp_path: Path) -> str:
-    store = Store(tmp_path / "store")
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    store = Store(tmp_path_factory.mktemp("denoise"))
     denoiser(store, name="White noise")
     denoiser(store, "camera", "Camera noise")
-    return serve(BOTTLENECK_STORE=str(store.root)).url
+    with serving(BOTTLENECK_STORE=str(store.root)) as server:
+        yield server.url
 
 
 def test_twelve_megapixels_lying_on_their_side(url: str, page: Page) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,7 @@ from playwright.sync_api import Page, expect
 from core import examples
 from core.families import FAMILIES
 from core.pictures import png
-from tests.browser.conftest import Serve
-from tests.serving import Server, visit
+from tests.serving import Server, serving, visit
 
 BOARD = ".bn .board"
 PATIENCE = 60_000  # milliseconds; the first visit waits for torch
@@ -97,12 +97,15 @@ def test_the_address_brings_back_what_one_saw(app: Server, page: Page) -> None:
     assert "metric=SSIM" in page.url
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(BOTTLENECK_STORE=str(tmp_path_factory.mktemp("empty"))) as server:
+        yield server
+
+
 @pytest.mark.parametrize("path", ["/", "/reconstruct"])
-def test_with_an_empty_store_every_page_says_how_to_begin(
-    serve: Serve, page: Page, tmp_path: Path, path: str
-) -> None:
-    server = serve(BOTTLENECK_STORE=str(tmp_path))
-    visit(page, server.url + path)
+def test_with_an_empty_store_every_page_says_how_to_begin(empty: Server, page: Page, path: str) -> None:
+    visit(page, empty.url + path)
     expect(page.get_by_role("link", name="Train the first")).to_be_visible(timeout=PATIENCE)
 
 

@@ -19,8 +19,9 @@ from core.jobs import Job, Jobs
 from core.pictures import png
 from core.store import Store
 from tests.browser.conftest import Serve
+from tests.conftest import Alone
 from tests.core.test_archives import zipped
-from tests.serving import visit
+from tests.serving import Server, visit
 
 PATIENCE = 60_000  # milliseconds
 DIGITS = "?budget=Epochs&epochs=100000"  # the digits, being the only data here, for as long as it takes
@@ -98,9 +99,8 @@ def test_a_training_survives_page_tab_and_server(
 
 
 @posix
-@pytest.mark.alone
 def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
-    serve: Serve, page: Page, jobs: Jobs, tmp_path: Path
+    serve: Serve, page: Page, jobs: Jobs, tmp_path: Path, alone: Alone
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path))
     visit(page, f"{server.url}/train{DIGITS}")
@@ -119,10 +119,11 @@ def test_two_queue_two_tabs_agree_and_a_killed_one_goes_on(
     expect(page.get_by_text("Denoising on Digits 8×8").first).to_be_visible(timeout=PATIENCE)  # there as well
 
     assert len(trainings(jobs)) == 2
-    os.kill(process_of(name), signal.SIGKILL)
-    began = time.monotonic()
-    expect(page.get_by_text("The process ended without a word")).to_be_visible(timeout=PATIENCE)
-    assert time.monotonic() - began < 3.0
+    with alone():
+        os.kill(process_of(name), signal.SIGKILL)
+        began = time.monotonic()
+        expect(page.get_by_text("The process ended without a word")).to_be_visible(timeout=PATIENCE)
+        assert time.monotonic() - began < 3.0
     moves(tab)  # the lane is free
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Waiting for Denoising on Digits 8×8 to end, 1 ahead.")).to_be_visible(
@@ -142,20 +143,10 @@ def process_of(name: str) -> int:
     return int(line.split()[0])
 
 
-def test_the_slider_goes_through_the_epochs_without_the_server(
-    serve: Serve, page: Page, tmp_path: Path
-) -> None:
-    server = serve(BOTTLENECK_STORE=str(tmp_path))
-    visit(page, f"{server.url}/train?budget=Epochs&epochs=6")
-    before = page.evaluate("history.length")
-    page.get_by_role("button", name="Train Vanilla").click()
-    expect(page.get_by_role("button", name="Train further")).to_be_visible(timeout=PATIENCE)
-    assert page.evaluate("history.length") == before + 1  # one step back leads to the settings
-    expect(page.locator(".timelapse output", has_text="epoch 6")).to_be_visible(timeout=PATIENCE)
-    # for a moment the one of the training under way is there, too
-    expect(page.locator(".timelapse")).to_have_count(1)
+def test_the_slider_goes_through_the_epochs_without_the_server(app: Server, page: Page) -> None:
+    visit(page, f"{app.url}/train?watch=digits-vanilla")
+    expect(page.locator(".timelapse output", has_text="epoch 300")).to_be_visible(timeout=PATIENCE)
     rebuilt = page.get_by_alt_text("the same pictures rebuilt")
-    expect(rebuilt).to_have_count(1, timeout=PATIENCE)  # the last of those that were shown meanwhile has gone
     last = rebuilt.get_attribute("src")
     slider = page.get_by_role("slider", name="Epoch")
     slider.focus()
@@ -171,7 +162,7 @@ def test_a_zip_of_ones_own_is_kept_and_learnt_from(
     serve: Serve, page: Page, jobs: Jobs, tmp_path: Path
 ) -> None:
     server = serve(BOTTLENECK_STORE=str(tmp_path), BOTTLENECK_CACHE=str(tmp_path / "cache"))
-    visit(page, f"{server.url}/train?budget=Epochs&epochs=2")
+    visit(page, f"{server.url}/train?budget=Epochs&epochs=6")
     page.get_by_text("Your own pictures", exact=True).click()
     shades = {
         f"{place}/{n}.png": png(np.full((20, 30, 3), 25 * n, np.uint8))
@@ -190,7 +181,14 @@ def test_a_zip_of_ones_own_is_kept_and_learnt_from(
     expect(page.get_by_text("14 to learn from, 1 to watch progress, 1 for the scores")).to_be_visible(
         timeout=PATIENCE
     )
+    before = page.evaluate("history.length")
     page.get_by_role("button", name="Train Vanilla").click()
     expect(page.get_by_role("button", name="Train further")).to_be_visible(timeout=PATIENCE)
+    assert page.evaluate("history.length") == before + 1  # one step back leads to the settings
+    expect(page.locator(".timelapse output", has_text="epoch 6")).to_be_visible(timeout=PATIENCE)
+    # for a moment the one of the training under way is there, too
+    expect(page.locator(".timelapse")).to_have_count(1)
+    # the last of those that were shown meanwhile has gone
+    expect(page.get_by_alt_text("the same pictures rebuilt")).to_have_count(1, timeout=PATIENCE)
     (run,) = Store(tmp_path).runs()
     assert run.status == "completed" and run.record.dataset["name"] == "own:our-trip@64"

@@ -1,4 +1,4 @@
-"""Trains every family on the digits, kills it at a chosen moment and resumes it, each in a process of its own.
+"""Trains families on the digits, kills them at a chosen moment and resumes them, each in a process of its own.
 
 `python -m tests.core.killed STORE` -> one JSON object a line: family, moment, how the killed process ended, how the
 resumed one did, and the run's id; a run that nobody killed has the moment "never". Processes are forks of this one, so
@@ -22,7 +22,7 @@ import torch
 from core import evaluation, files, run, training
 from core.__main__ import main
 from core.data import load
-from core.families import FAMILIES
+from core.families import FAMILIES, GAN, Vanilla
 from core.store import Run
 from core.training import EpochEnded
 
@@ -78,6 +78,14 @@ MOMENTS: tuple[Callable[[], None], ...] = (
     between_a_line_and_its_checkpoint,
 )
 
+# Every family has a state of its own to go on from. Which file was half written is a question to the store, asked with the
+# family that keeps most: players who take turns, averages, noise in every loss. And with one that fits a mixture.
+CASES = [
+    (family.key, moment)
+    for family in FAMILIES
+    for moment in (MOMENTS if family in (Vanilla, GAN) else MOMENTS[:1])
+]
+
 
 def fork(arguments: list[str], prepare: Callable[[], None] = lambda: None) -> int:
     """The exit status of the command line in a fork; negative where a signal ended it."""
@@ -106,7 +114,7 @@ if __name__ == "__main__":
         settings = ["--set", "net=mlp", "hidden=16", "latent_dim=8", *SETTINGS.get(family.key, [])]
         plan = ["--epochs", "2", "--batch-size", "256", "--threads", "1"]  # five steps an epoch
         begin = ["train", "--family", family.key, "--dataset", "digits", *plan, *settings]
-        for moment in (None, *MOMENTS):
+        for moment in (None, *(moment for key, moment in CASES if key == family.key)):
             name = moment.__name__ if moment else "never"
             root = Path(sys.argv[1], f"{family.key}-{name}")
             ended = fork(["--store", str(root), *begin], moment or (lambda: None))

@@ -24,7 +24,7 @@ from core.families import FAMILIES, RESTORERS
 from core.jobs import Jobs, Stop
 from core.store import Run, Store
 from core.tensors import read_tensors, write_tensors
-from tests.core.killed import MOMENTS
+from tests.core.killed import CASES
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "net=mlp", "hidden=16", "latent_dim=8"]
@@ -519,8 +519,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
 
 
 @posix
-@pytest.mark.parametrize("moment", [moment.__name__ for moment in MOMENTS])
-@pytest.mark.parametrize("family", [family.key for family in FAMILIES])
+@pytest.mark.parametrize(("family", "moment"), [(family, moment.__name__) for family, moment in CASES])
 def test_a_killed_run_goes_on_to_the_history_of_one_that_was_not(
     killed: tuple[Path, Outcome], family: str, moment: str
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -148,13 +149,20 @@ def test_umap_keeps_neighbours_and_the_same_seed_gives_the_same_map() -> None:
 # --- keeping, and the verb --------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """With codes of two numbers. No test may change it."""
+    return trained(tmp_path_factory.mktemp("made"), 2)
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    return trained(tmp_path, monkeypatch, 2)
+def run(made: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A copy of `made` in a store of its own."""
+    monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path))
+    return Run.open(shutil.copytree(made.folder, tmp_path / made.id))
 
 
-def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, dim: int) -> Run:
-    monkeypatch.setenv("BOTTLENECK_STORE", str(folder))
+def trained(folder: Path, dim: int) -> Run:
     data = load("digits")
     model = Vanilla(Vanilla.Config(latent_dim=dim, width=8, hidden=(16,)), data.shape)
     made = Store(folder).create(model, Plan(epochs=1, threads=1), data)
@@ -218,7 +226,8 @@ def test_the_verb_writes_and_keeps_the_map(
 def test_longer_codes_get_a_umap_without_their_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = trained(tmp_path, monkeypatch, 6)
+    monkeypatch.setenv("BOTTLENECK_STORE", str(tmp_path))
+    run = trained(tmp_path, 6)
     run.update(dataset={**run.record.dataset, "name": "nowhere"})
     assert main(["map", run.id]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "umap"

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from core.errors import Explained
+from core.profiles import in_srgb
 
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 50_000_000
@@ -185,7 +186,7 @@ def centre_ink(image: np.ndarray) -> np.ndarray:
 def _decode(data: bytes, name: str, background: tuple[int, int, int]) -> Picture:
     notes: list[str] = []
     image = opened(data, name, notes)
-    pixels = eight_bit(upright(image, notes), background, notes)
+    pixels = eight_bit(in_srgb(upright(image, notes), notes), background, notes)
     pixels.setflags(write=False)
     return Picture(name, pixels, container(image), tuple(notes))
 

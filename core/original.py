@@ -27,10 +27,10 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from core.intake import clean_name, container, decoding, eight_bit, opened, orientation_of, upright
+from core.profiles import MAX_PROFILE, is_profile
 
 QUALITY = 95
 MAX_EXIF = 65_533  # bytes that fit into a JPEG segment
-MAX_PROFILE = 2**20  # bytes; what Pillow takes from a PNG
 WEBP_SIDE = 16_383  # pixels; only the canvas of an animation can be larger
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "TIFF": ".tif"}
@@ -274,24 +274,13 @@ def _icc(info: dict[Any, Any], channels: int, notes: list[str]) -> bytes:
     if "icc_profile" not in info:
         return b""
     profile = info["icc_profile"]
-    if not isinstance(profile, bytes) or not _is_profile(profile):
+    if not isinstance(profile, bytes) or not is_profile(profile):
         notes.append("colour profile left out: it is damaged or too large")
         return b""
     if profile[16:20] != _SPACES[channels]:
         notes.append(f"colour profile left out: it is not made for {'gray' if channels == 1 else 'RGB'}")
         return b""
     return profile
-
-
-def _is_profile(data: bytes) -> bool:
-    """Whether header and tag table are those of a whole ICC profile (ICC.1:2022, 7.2 and 7.3)."""
-    if not 132 <= len(data) <= MAX_PROFILE or data[36:40] != b"acsp":
-        return False
-    (size,), (count,) = struct.unpack_from(">I", data), struct.unpack_from(">I", data, 128)
-    if size > len(data) or 132 + 12 * count > size:
-        return False
-    table = struct.iter_unpack(">4sII", data[132 : 132 + 12 * count])
-    return all(offset + length <= size for _, offset, length in table)
 
 
 def _without_profile(data: bytes) -> tuple[bytes, dict[str, bytes]]:

@@ -16,6 +16,7 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 from core import intake, original
 from core.intake import Refused
 from core.original import Original, denoised_name, read, suffix, unused, write
+from core.profiles import MAX_PROFILE
 from tests.core.test_intake import SEEDS, chunk, encoded, mutated, png
 
 RNG = np.random.default_rng(0)
@@ -401,7 +402,7 @@ def test_a_phones_multi_picture_jpeg_becomes_a_jpeg() -> None:
         SRGB[:36] + b"nope" + SRGB[40:],
         SRGB[:128] + b"\xff\xff\xff\xff" + SRGB[132:],
         SRGB[:136] + b"\xff\xff\xff\xff" + SRGB[140:],
-        SRGB + bytes(original.MAX_PROFILE),
+        SRGB + bytes(MAX_PROFILE),
     ],
     ids=["junk", "cut", "signature", "count", "offset", "huge"],
 )

@@ -10,15 +10,18 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from core import training
 from core.data import Dataset, load
 from core.evaluation import summarise
 from core.families import FAMILIES
 from core.family import Autoencoder
 from core.store import Run, Store
-from core.training import Plan, train
+from core.training import Plan
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = Path(__file__).parents[2] / "pages"
+
+CODES = 200  # of training pictures
 
 Open = Callable[..., AppTest]
 
@@ -26,13 +29,16 @@ Open = Callable[..., AppTest]
 def trained(
     store: Store, Family: type[Autoencoder], data: Dataset, epochs: int = 2, **settings: object
 ) -> Run:
-    """A finished run in `store`, small and quick."""
+    """A finished run in `store`, small and quick: few codes stand behind what it draws from."""
     config = Family.Config(**{"width": 8, "hidden": (16,)} | settings)
     run = store.create(Family(config, data.shape), Plan(epochs=epochs, threads=1, previews=1), data)
-    training = run.begin(torch.device("cpu"))
-    for _ in run.record_events(train(training, data), training):
-        pass
-    summarise(run, training.model, data)
+    begun = run.begin(torch.device("cpu"))
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(training, "FIT_CODES", CODES)
+        quick.setattr(training, "PREVIEW_CODES", CODES)
+        for _ in run.record_events(training.train(begun, data), begun):
+            pass
+    summarise(run, begun.model, data)
     return run
 
 
@@ -55,8 +61,6 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
         monkeypatch.setenv("BOTTLENECK_CACHE", str(store.root / "no-cache"))
         app = AppTest.from_file(str(APP), default_timeout=120)
         app.query_params.update(parameters)
-        app.run()
-        app.query_params.update(parameters)  # a page may have taken those of the first run out of the address
         return app.switch_page(str(PAGES / file)).run()
 
     return opened

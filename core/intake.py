@@ -23,6 +23,7 @@ MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 MAX_NAME = 80
+LONGEST_SUFFIX = 4
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -103,10 +104,14 @@ def decoding(data: bytes, name: str) -> Iterator[None]:
 
 
 def clean_name(name: str) -> str:
-    """The last part of a path, at most `MAX_NAME` long, without control or direction-changing characters."""
+    """The last part of a path, at most `MAX_NAME` long with its suffix, without control or direction-changing characters."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     visible = "".join(c for c in last if c.isspace() or unicodedata.category(c)[0] != "C")
-    return " ".join(visible.split())[:MAX_NAME].strip() or "picture"
+    name = " ".join(visible.split())
+    stem, dot, suffix = name.rpartition(".")
+    if len(name) > MAX_NAME and dot and len(suffix) <= LONGEST_SUFFIX:
+        name = f"{stem[: MAX_NAME - 1 - len(suffix)].strip()}.{suffix}"
+    return name[:MAX_NAME].strip() or "picture"
 
 
 def to_shape(

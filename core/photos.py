@@ -25,6 +25,7 @@ T = TypeVar("T")
 TILE = 1216  # pixels a side, and up to GRID more at the end of a picture
 OVERLAP = 144  # of neighbouring tiles
 UNSEEN = 48  # of it on either side: what a tile knows too little about, so close to its edge
+STRIP = 256  # rows of a picture that are worked on at once
 GRID = 16  # tiles begin at multiples, so that all of them are folded and halved alike
 LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pixels
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
@@ -191,10 +192,20 @@ def restored(model: Restorer, pixels: np.ndarray, wish: Wish = Wish()) -> Genera
     back = yield from tiled(model, x, wish.strength * sigma)
     if wish.strength < 1:
         back = x.lerp(back, wish.strength)
-    if wish.texture:
-        taken = x - back
-        back = back + wish.texture * (taken * taken.new_tensor(LUMA).view(3, 1, 1)).sum(0)
-    return as_pixels(back, pixels.shape[2])
+    return textured(pixels, as_pixels(back, pixels.shape[2]), wish.texture)
+
+
+def textured(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
+    """With a share of the light and dark that was taken away given back: uint8 (H,W,1|3), all three."""
+    if not share:
+        return after
+    luma = np.array(LUMA if after.shape[2] == 3 else (1.0,), np.float32)
+    found = np.empty_like(after)
+    for top in range(0, len(after), STRIP):
+        rows = slice(top, top + STRIP)
+        taken = (before[rows].astype(np.float32) - after[rows]) @ luma
+        found[rows] = (after[rows] + share * taken[..., None]).round().clip(0, 255)
+    return found
 
 
 def as_colour(pixels: np.ndarray) -> Tensor:

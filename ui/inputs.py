@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,6 +17,7 @@ from core.family import Shape
 from ui.choices import choice
 from ui.components.pad import Strokes, pad
 from ui.memory import remembered
+from ui.uploads import files
 from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
@@ -97,25 +97,18 @@ def _examples(shape: Shape, dataset: str) -> dict[str, np.ndarray]:
 
 
 def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Input]:
-    return adapted([(file.getvalue(), file.name) for file in upload_files(arrived, single)[:MOST]], shape)
+    return adapted(upload_files(arrived, single), shape)
 
 
-def upload_files(arrived: Callable[[], None], single: bool) -> list[Any]:
-    found = st.file_uploader(
-        "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine.",
-        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-        accept_multiple_files=not single,
-        max_upload_size=intake.MAX_BYTES // 2**20,
-        key="upload" if single else "uploads",
-        on_change=arrived,
-    )
-    return found if isinstance(found, list) else [found] if found else []
+def upload_files(arrived: Callable[[], None], single: bool) -> list[tuple[bytes, str]]:
+    label = "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine."
+    return files(label, "upload" if single else "uploads", single=single, arrived=arrived)[:MOST]
 
 
 def brought() -> list[intake.Picture]:
     """What lies in the uploader or the camera, as far as it can be read."""
-    files = [*st.session_state.get("uploads", [])[:MOST], st.session_state.get("camera")]
-    outcomes = (_read(file.getvalue(), file.name, WHITE) for file in files if file)
+    lying = [*st.session_state.get("uploads", [])[:MOST], st.session_state.get("camera")]
+    outcomes = (_read(file.getvalue(), file.name, WHITE) for file in lying if file)
     return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
 
 
@@ -123,14 +116,14 @@ def photographs(arrived: Callable[[], None] = lambda: None) -> list[intake.Pictu
     """Draw the choice of photographs that stay as large as they are, with the widgets of `pick`: what was uploaded stays."""
     source = choice("Pictures", SOURCES[:3], SOURCES[0], key="source")
     if source == "Upload":
-        files = [(file.getvalue(), file.name) for file in upload_files(arrived, single=False)[:MOST]]
+        taken = upload_files(arrived, single=False)
     elif source == "Camera":
-        files = photo_files(arrived)
+        taken = photo_files(arrived)
     else:
         name = st.pills("Which", PHOTOS, default=PHOTOS[0], required=True, key="photo", bind="query-params")
         name = name or PHOTOS[0]  # an address may name none
         return [intake.Picture(name, sample_photos()[name], "PNG")]
-    return [picture for file in files if (picture := received(*file)) is not None]
+    return [picture for file in taken if (picture := received(*file)) is not None]
 
 
 def camera(shape: Shape, arrived: Callable[[], None]) -> list[Input]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,8 @@ def show_the_newest() -> None:
 def present(chosen: Chosen) -> None:
     """Over the whole width: what comes back, and the table."""
     picture = chosen.picture
+    for note in picture.notes:
+        st.caption(f":material/info: {as_written(picture.name)}: {as_written(note)}.")
     pixels, rows = squeezed(chosen)
     titles = [row.title for row in rows]
     looked_at = st.segmented_control(
@@ -97,6 +100,7 @@ def present(chosen: Chosen) -> None:
     )
     one = rows[titles.index(looked_at)]
     height, width = pixels.shape[:2]
+    saved_as = f"{Path(picture.name).stem}-{one.title.lower().replace(' ', '-')}.png"
     compare(
         shown(pixels, "original"), shown(one.picture, "rebuilt"), (width, height),
         ("original", f"{one.title}, {size(one.size)}"), f"{picture.name} and what {one.title} keeps", key="photograph-compare",
@@ -105,7 +109,7 @@ def present(chosen: Chosen) -> None:
     st.caption(said(rows))
     every_size(chosen)
     st.download_button(
-        "Download what came back", lambda: encoded(one.picture, "PNG"), "reconstruction.png", "image/png",
+        "Download what came back", lambda: encoded(one.picture, "PNG"), saved_as, "image/png",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
@@ -261,9 +265,7 @@ def every_size(chosen: Chosen) -> None:
         },
         yaxis_title="PSNR (dB)",
     )  # fmt: skip
-    st.plotly_chart(
-        figure, config={"displaylogo": False}, alt="PSNR against bits per pixel, a line for each way"
-    )
+    st.plotly_chart(figure, config=charts.CONFIG, alt="PSNR against bits per pixel, a line for each way")
     if is_large(chosen.picture):
         st.caption(f"Of the picture reduced to {by(pixels)} pixels.")
 

@@ -190,8 +190,9 @@ def actions(one: Watched) -> None:
             go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
         st.page_link(
-            shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:"
-        )
+            shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:",
+            query_params={"source": "Upload"},
+        )  # fmt: skip
         with st.popover("Train further", icon=":material/replay:"):
             st.markdown("A new run starts from these weights.")
             epochs = st.number_input("Epochs", 1, 100_000, one.run.record.plan.get("epochs") or 20)

@@ -16,7 +16,7 @@ from core.families import family
 from core.files import StoreError
 from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
-from ui import comparison, doctor, library, report, shell, watch
+from ui import charts, comparison, doctor, library, report, shell, watch
 from ui.datasets import MOST_MEGABYTES
 from ui.runs import Group, groups, has_codes
 from ui.words import as_written
@@ -161,7 +161,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
             )
         st.plotly_chart(
             library.curves(runs, beside, term, log),
-            config={"displaylogo": False},
+            config=charts.CONFIG,
             alt=f"{watch.words(term)} by epoch, a line for each run",
         )
     elif any(map(library.history, runs)):

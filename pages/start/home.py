@@ -33,8 +33,11 @@ def main() -> None:
         with st.container(width="content", gap=None):
             st.page_link(
                 shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:",
-                query_params={"data": data_title(shelf.title, shelf.shape)},
+                query_params={"data": data_title(shelf.title, shelf.shape), "source": "Upload"},
             )  # fmt: skip
+            st.page_link(
+                shell.to("explore/denoise.py"), label="Clean a noisy photograph", icon=":material/auto_fix_high:"
+            )
             st.space(6)  # a choice ends that much above its row's end
     for card in glance.cards():
         cards.row(card, shelf, shown)
@@ -53,7 +56,11 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
             f"lower is better. Means are over {max(counts):,} test pictures that no model has seen{first}. "
             "Sure: by 90% or more. "
             "One training run each: the numbers speak of these runs, not of the families. "
-            "The GAN was never asked to rebuild: an encoder beside it guesses the code."
+            + (
+                "The GAN was never asked to rebuild: an encoder beside it guesses the code."
+                if "gan" in shelf.runs
+                else ""
+            )
         )
 
 

@@ -360,6 +360,11 @@ def test_names_become_short_plain_text(name: str, shown: str) -> None:
     assert read(encoded(GRAY), name).name == shown
 
 
+def test_a_long_name_keeps_its_suffix() -> None:
+    assert clean_name("a" * 100 + ".jpg") == "a" * 76 + ".jpg"
+    assert clean_name("a" * 100) == clean_name("a" * 100 + "." + "b" * 9)[:80] == "a" * 80
+
+
 @given(st.text(max_size=300))
 def test_any_name_can_be_shown(name: str) -> None:
     shown = clean_name(name)

@@ -69,7 +69,7 @@ def test_it_opens_on_a_noisy_example_that_is_cleaned(open_page: Open, two: Store
     assert not page.exception
     photo = example("cat", True)
     assert photo.clean is not None
-    run = next(run for run in two.runs() if run.title == metrics(page)["Cleaned by"])
+    run = next(run for run in two.runs() if run.title == metrics(page)["Model"])
     cleaned = photos.finished(photos.restored(run.restorer(), pixels_of(photo)))
     assert metrics(page)["PSNR"] == f"{decibels(cleaned, photo.clean):.2f} dB"
     assert len(compared(page)) == 1 and "clean original" in compared(page)[0]
@@ -103,11 +103,34 @@ def test_strength_and_texture_stand_in_the_address_and_reach_the_model(open_page
     assert not page.exception
     assert page.slider(key="strength").value == 50 and page.slider(key="texture").value == 100
     ((key, cleaned),) = page.session_state["cleaned"].items()
-    assert key[2] == Wish(0.5, 1.0)
+    assert key[2] == Wish(0.5)  # of which texture asks nothing more
     models = {id: run.restorer() for id, run in photos.denoisers(two).items()}
     wish = Wish(0.5, 1.0, cleaned.noise.sigma)
-    expected = photos.finished(photos.restored(models[cleaned.by], pixels_of(example("cat", True)), wish))
-    assert np.abs(cleaned.pixels.astype(int) - expected).max() <= 1
+    noisy = pixels_of(example("cat", True))
+    expected = photos.finished(photos.restored(models[cleaned.by], noisy, wish))
+    kept = photos.textured(noisy, cleaned.pixels, 1.0)
+    assert np.abs(kept.astype(int) - expected).max() <= 1
+    taken = np.sqrt(np.square(noisy.astype(float) - kept).mean())
+    assert metrics(page)["Taken away"] == f"{taken:.1f} of 255"
+
+
+def test_another_texture_asks_nothing_of_the_net(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page(PAGE, two)
+    before = metrics(page)["Taken away"]
+    monkeypatch.setattr(photos, "restored", lambda *_: pytest.fail("it was cleaned anew"))
+    page = page.slider(key="texture").set_value(60).run()
+    assert not page.exception and metrics(page)["Taken away"] != before
+
+
+def test_what_was_uploaded_is_there_after_a_look_at_another_page(open_page: Open, two: Store) -> None:
+    page = upload(open_page(PAGE, two), ("holiday.jpg", jpeg(scene(90, 70))))
+    page = page.switch_page("pages/explore/vae.py").run().switch_page(f"pages/{PAGE}").run()
+    assert "Still here: holiday.jpg." in [one.value for one in page.caption]
+    assert metrics(page)["Size"] == "90 × 70"
+    page = next(button for button in page.button if button.label == "Take away").click().run()
+    assert "Choose a picture." in page.info[0].value and "Size" not in metrics(page)
 
 
 def test_what_was_cleaned_is_remembered(open_page: Open, two: Store) -> None:
@@ -340,7 +363,7 @@ def test_damaged_models_and_nonsense_in_the_address_do_no_harm(open_page: Open, 
         PAGE, store, model="../../etc", strength="9999", purpose="nonsense", source="?", example="dog"
     )
     assert not page.exception
-    assert as_written(broken.id) in page.warning[0].value and metrics(page)["Cleaned by"] == sound.title
+    assert as_written(broken.id) in page.warning[0].value and metrics(page)["Model"] == sound.title
 
 
 def test_the_level_that_was_found_is_told() -> None:

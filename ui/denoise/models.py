@@ -84,7 +84,7 @@ def sees(run: Run) -> str:
 
 def pick(models: Models) -> str:
     return st.selectbox(
-        "Cleaned by",
+        "Model",
         list(models.titles),
         format_func=models.titles.__getitem__,
         key="model",

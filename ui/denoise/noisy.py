@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -83,41 +83,53 @@ def one_of(pictures: Sequence[Photo]) -> Photo:
 # --- the work ---------------------------------------------------------------------------------------------------
 
 
-def clean(models: Models, photo: Photo, wanted: str, wish: Wish, number: int = 0) -> Cleaned | None:
+def clean(
+    models: Models, photo: Photo, wanted: str, wish: Wish, number: int = 0, told: str = ""
+) -> Cleaned | None:
     """From memory, else tile by tile under a progress bar; None where the visitor has stopped it.
 
-    `number` tells buttons apart where several are cleaned in one run of the page.
+    `number` tells buttons apart where several are cleaned in one run of the page, `told` says which of them this is.
     """
-    key = photo.key, wanted, wish, tuple(models.restorers)
+    bare = replace(wish, texture=0.0)  # which asks nothing of the net
+    key = photo.key, wanted, bare, tuple(models.restorers)
     if st.session_state.get("stopped") == key and key not in st.session_state.get("cleaned", {}):
         st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
         st.button(
             "Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop, key=f"again-{number}"
         )  # fmt: skip
         return None
-    return remembered(
+    found = remembered(
         "cleaned",
         key,
-        lambda: worked(models, photo, wanted, wish, key, number),
+        lambda: worked(models, photo, wanted, bare, key, number, told),
         lambda one: one.pixels.nbytes,
         KEPT,
     )
+    if not wish.texture:
+        return found
+    pixels = photos.textured(photo.pixels, found.pixels, wish.texture)
+    return finished((*key, wish.texture), photo, pixels, found.by, found.noise)
 
 
-def worked(models: Models, photo: Photo, wanted: str, wish: Wish, key: object, number: int) -> Cleaned:
+def worked(
+    models: Models, photo: Photo, wanted: str, wish: Wish, key: object, number: int, told: str
+) -> Cleaned:
     width, height = photo.size
-    told = f"Cleaning {width * height / 1e6:.1f} megapixels…"
+    told = told or f"Cleaning {width * height / 1e6:.1f} megapixels…"
     place = st.empty()
-    with place.container(horizontal=True, vertical_alignment="center"):
+    with place.container(horizontal=True, vertical_alignment="center"), work.alone():
         bar = st.progress(0.0, told)
         st.button(
             "Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{number}"
         )
-        with work.alone():
-            by, noise = models.fitting(wanted, photo.pixels)
-            tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
-            pixels = work.through(tiles, bar, told)
+        by, noise = models.fitting(wanted, photo.pixels)
+        tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
+        pixels = work.through(tiles, bar, told)
     place.empty()
+    return finished(key, photo, pixels, by, noise)
+
+
+def finished(key: object, photo: Photo, pixels: np.ndarray, by: str, noise: photos.Noise) -> Cleaned:
     return Cleaned(key, pixels, by, noise, distance(photo.pixels, pixels), gain(photo, pixels))
 
 
@@ -185,9 +197,10 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
             before, after = cleaned.psnr
             st.metric(
                 "PSNR", f"{after:.2f} dB", f"{after - before:+.2f} dB", width="content",
+                delta_color="normal" if round(after - before, 2) else "off",
                 help="Against the clean picture, which is known here: noise as of a camera was added to the example.",
             )  # fmt: skip
-        st.metric("Cleaned by", as_written(models.titles[cleaned.by]), width="content")
+        st.metric("Model", as_written(models.titles[cleaned.by]), width="content")
     st.caption(f"The noise: {cleaned.noise.kind}.")
 
 
@@ -197,12 +210,25 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
     made, file = st.session_state.get("archive", (None, b""))
     if made != key:
         st.session_state.pop("archive", None)
-        if not st.button(
+        place = st.empty()
+        if not place.button(
             f"Clean all {len(pictures)}", icon=":material/photo_library:", on_click=forget_the_stop
         ):
             return
+        place.empty()
         every = (
-            (photo, clean(models, photo, wanted, wish, number)) for number, photo in enumerate(pictures, 1)
+            (
+                photo,
+                clean(
+                    models,
+                    photo,
+                    wanted,
+                    wish,
+                    number,
+                    f"{number} of {len(pictures)}: {as_written(photo.name)}",
+                ),
+            )
+            for number, photo in enumerate(pictures, 1)
         )
         file = archive((photo, cleaned) for photo, cleaned in every if cleaned is not None)
         st.session_state["archive"] = key, file

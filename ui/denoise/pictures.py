@@ -19,6 +19,7 @@ from ui.choices import choice
 from ui.components.compare import served
 from ui.inputs import PHOTOS
 from ui.memory import remembered
+from ui.uploads import files
 from ui.words import as_written
 
 MOST = 24  # files at a time
@@ -67,16 +68,11 @@ def pick(noisy: bool) -> list[Photo]:
 
 
 def uploads() -> list[Photo]:
-    found = st.file_uploader(
-        "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each, at any size. They stay on this machine.",
-        type=["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"],
-        accept_multiple_files=True,
-        max_upload_size=intake.MAX_BYTES // 2**20,
-        key="photographs",
-    )
+    label = "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each, at any size. They stay on this machine."
+    found = files(label, "photographs")
     if len(found) > MOST:
         st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
-    return opened([(file.getvalue(), file.name) for file in found[:MOST]])
+    return opened(found[:MOST])
 
 
 def opened(files: Sequence[tuple[bytes, str]]) -> list[Photo]:

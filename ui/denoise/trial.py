@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from ui.words import as_written
 SIDE = (
     512  # pixels; the middle of a larger picture is taken, since some methods need a minute for a megapixel
 )
+CLOSE = 128  # pixels a side of the part that stands side by side
 KINDS = ("noise", "blur", "file")  # what leaves every pixel in its place
 USUAL = {"gaussian": 0.1, "shot": 40.0, "impulse": 0.05, "speckle": 0.2, "masking": 0.1}
 SLOW = ("bm3d",)
@@ -44,7 +46,8 @@ def show(models: Models, photo: Photo) -> None:
     with middle:
         amount = pick_amount(BY_NAME[name])
     draw = right.number_input(
-        "Draw", 0, 10_000, SEED, key="draw", bind="query-params", help="Other noise.", disabled=not BY_NAME[name].random
+        "Seed", 0, 10_000, SEED, key="draw", bind="query-params", help="Another one is other noise.",
+        disabled=not BY_NAME[name].random,
     )  # fmt: skip
     seed = int(draw)
     ours = {id: f"Ours, {models.titles[id]}" for id in models.restorers}
@@ -62,7 +65,7 @@ def show(models: Models, photo: Photo) -> None:
     noisy = spoilt(clean, name, amount, seed)
     key = photo.key, name, amount, seed, tuple(ours)
     results = measured(clean, noisy, key, [one for one in several if one.key in chosen])
-    report(clean, noisy, results)
+    report(photo, clean, noisy, results)
 
 
 def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
@@ -76,11 +79,18 @@ def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
         st.caption(f"{chosen.unit}: {in_words(amount)}")
         return amount
     default, low, high = chosen.span
-    step = 1.0 if high > 20 else 0.01
+    step, form = (1.0, "%.0f") if high > 20 else (0.01, "%.2f")
     start = USUAL.get(chosen.name, default)
     return float(
         st.slider(
-            chosen.unit.capitalize(), low, high, start, step, key=f"amount-{chosen.name}", bind="query-params"
+            chosen.unit.capitalize(),
+            low,
+            high,
+            start,
+            step,
+            form,
+            key=f"amount-{chosen.name}",
+            bind="query-params",
         )
     )
 
@@ -115,11 +125,12 @@ def measured(
     return [memory[key, one.key] for one in several]
 
 
-def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) -> None:
-    st.dataframe(table(results), hide_index=True)
+def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) -> None:
+    st.dataframe(marked(results), hide_index=True)
     height, width = clean.shape[:2]
     st.caption(
-        f"{width}×{height} pixels of one picture. PSNR over all pixels and channels, SSIM with an 11×11 Gaussian window; "
+        f"{'All' if (width, height) == photo.size else 'The middle'} {width}×{height} pixels of "
+        f"{as_written(photo.name)}. PSNR over all pixels and channels, SSIM with an 11×11 Gaussian window; "
         "higher is better, ★ is best in its column. No method is told how strong the noise is: NL-means, total "
         "variation and wavelets go by an estimate, the first and last set as in scikit-image's examples. Seconds are those of "
         "this machine just now."
@@ -136,11 +147,13 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
         ("spoilt", one.title), f"The spoilt picture and what {one.title} makes of it", key="trial", truth=shown(clean, "clean"),
     )  # fmt: skip
     cells = [
-        (f"{result.title}: {result.psnr:.2f} dB", result.pixels.transpose(2, 0, 1)) for result in results
+        (f"{result.title}: {result.psnr:.2f} dB", inmost(result.pixels).transpose(2, 0, 1))
+        for result in results
     ]
+    st.caption("The same small part of each, enlarged: noise does not survive being made smaller.")
     st.html(
         block(
-            captioned([("clean", clean.transpose(2, 0, 1)), *cells], "11rem").replace(
+            captioned([("clean", inmost(clean).transpose(2, 0, 1)), *cells], "11rem").replace(
                 "<img", '<img class="smooth"'
             )
         )
@@ -151,13 +164,31 @@ def report(clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) ->
         icon=":material/table:", on_click="ignore",
     )  # fmt: skip
     right.download_button(
-        "This picture", lambda: encoded(one.pixels, "PNG"), f"{one.key}.png", "image/png",
+        "This picture", lambda: encoded(one.pixels, "PNG"), f"{Path(photo.name).stem}-{one.key}.png", "image/png",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 
 
+def inmost(pixels: np.ndarray) -> np.ndarray:
+    """At most CLOSE a side."""
+    top, left = (max(0, length - CLOSE) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + CLOSE, left : left + CLOSE]
+
+
 def table(results: Sequence[Result]) -> pd.DataFrame:
-    """A row for each method, the best of each column marked."""
+    """A row of numbers for each method."""
+    return pd.DataFrame(
+        {
+            "method": [one.title for one in results],
+            "PSNR (dB)": [round(one.psnr, 2) for one in results],
+            "SSIM": [round(one.ssim, 4) for one in results],
+            "seconds": [round(one.seconds, 2) for one in results],
+        }
+    )
+
+
+def marked(results: Sequence[Result]) -> pd.DataFrame:
+    """The same in words, the best of each column marked."""
     psnr = max(one.psnr for one in results)
     ssim = max((one.ssim for one in results if not math.isnan(one.ssim)), default=math.nan)
     return pd.DataFrame(

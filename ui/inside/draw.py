@@ -56,7 +56,7 @@ def show(subject: Subject) -> None:
 def ask(subject: Subject) -> tuple[int, Tensor]:
     """The number that is turned by hand, and eps (DRAWN,Z), in whose first row it was turned."""
     seed = st.session_state.setdefault("vae-draw", 0)
-    cells = st.columns([1.2, 1.6, 2.4, 2.4], vertical_alignment="bottom", gap="medium")
+    cells = st.columns([1.7, 1.3, 2.2, 2.4], vertical_alignment="bottom", gap="medium")
     cells[0].button(
         "Draw again", icon=":material/casino:", on_click=draw_again, help="New ε for all pictures below."
     )
@@ -155,7 +155,7 @@ def the_cloud(subject: Subject, z: Tensor) -> None:
             near = closeup(subject.run, mu.tolist(), CLOSE * float(sigma.max()))
             panels = [
                 found.map("Where it lies", names, ellipse, marks=z),
-                near.map("Close up: the ellipses are one and two σ", names, ellipse, marks=z),
+                near.map("Close up, with one and two σ", names, ellipse, marks=z),
             ]
         for panel, place in zip(panels, st.columns(len(panels), gap="medium"), strict=True):
             with place:

@@ -45,7 +45,7 @@ DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dot")
 def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
     level = min(LEVELS[-1], max(0, int(st.session_state.get("level", 3))))
     place = wish.protocol.corruptions.index(corruption)
-    head, right = st.columns([3, 3], vertical_alignment="bottom")
+    head, right = st.columns([2, 4], vertical_alignment="bottom")
     head.subheader("What was found", anchor=False)
     key = choice(
         "Number",

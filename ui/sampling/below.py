@@ -44,7 +44,7 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     if len(names) < 2:
         st.caption("Choose two pictures above, or pin two places of the canvas with a double click.")
         return
-    cells = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
+    cells = st.columns([1.8, 1.8, 2.6, 2], vertical_alignment="bottom")
     first = cells[0].selectbox("From", names, 0, key="from")
     second = cells[1].selectbox("To", names, 1, key="to")
     way = choice(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from core import comparison, evaluation, robustness
 from core.comparison import differences
 from core.dataset import Dataset
 from core.families import family
+from core.files import StoreError
 from core.findings import NOTHING, Entry
 from core.record import Record
 from core.robustness import Measured, Method, Progress, Protocol
@@ -37,7 +40,7 @@ class Lab:
     def baselines(self) -> dict[str, str]:
         """Titles by key."""
         small = [run for run in self.runs if math.prod(run.record.shape) <= evaluation.MOST_PIXELS]
-        sizes = sorted({code_numbers(run) for run in small})
+        sizes = sorted({min(code_numbers(run), math.prod(run.record.shape)) for run in small})
         linear = {f"pca-{size}": f"PCA, {size} numbers" for size in sizes}
         return {
             NOTHING: "Doing nothing",
@@ -146,9 +149,17 @@ def of_one_subject(records: Iterable[Record]) -> bool:
 
 
 def code_numbers(run: Run) -> int:
-    """How many numbers a code keeps of a picture."""
-    record = run.record
-    return comparison.code_numbers(record.family, record.settings(), record.shape)
+    """How many numbers a code keeps of a picture: as the weights know it, for of a penalty it does not stand in the settings."""
+    try:
+        return _code_numbers(str(run.folder), run.weights_hash())
+    except (StoreError, OSError):
+        record = run.record
+        return comparison.code_numbers(record.family, record.settings(), record.shape)
+
+
+@lru_cache(maxsize=256)
+def _code_numbers(folder: str, weights: str) -> int:
+    return Run.open(Path(folder)).load().code_numbers()
 
 
 def title_of(run: Run, among: Iterable[Run]) -> str:

@@ -24,6 +24,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from core.data import Dataset, Split, load
+from core.dataset import fingerprint
 from core.family import Family
 from core.files import check_file
 from core.tensors import read_tensors, write_tensors
@@ -52,8 +53,10 @@ class Terms:
         data = load("mnist")
         whole = joined(data.train, data.validation)
         known, held_out = cut(whole, 0, len(whole) - HELD_OUT), cut(whole, len(whole) - HELD_OUT, len(whole))
-        if self.choosing:
-            return replace(data, train=known, validation=cut(held_out, 0, 1_000), test=held_out)
+        if self.choosing:  # other data: what judges them must not have learnt from what is held out
+            few = cut(held_out, 0, 1_000)
+            other = fingerprint((known, few, held_out))
+            return replace(data, train=known, validation=few, test=held_out, fingerprint=other)
         return replace(data, train=whole, validation=cut(whole, 0, 1_000))
 
     def learnt(self, name: str, model: T, data: Dataset, *, seed: int, batch_size: int = 128) -> T:

@@ -9,7 +9,7 @@ import torch
 from core import evaluation, robustness
 from core.__main__ import main
 from core.data import load
-from core.families import GAN, Denoising, Vanilla
+from core.families import GAN, Denoising, Sparse, Vanilla
 from core.findings import NOTHING
 from core.lab import Lab, arguments, title_of
 from core.robustness import Protocol
@@ -51,6 +51,19 @@ def test_what_is_missing_is_measured_once_and_read_afterwards(store: Store) -> N
     second = a_run(store, Denoising)
     _, missing = Lab(store, (run, second), QUICK).entries(run.record.dataset)
     assert missing == ["Denoising"]
+
+
+def test_pca_has_as_many_numbers_as_a_code_keeps_and_no_more_than_there_are_pixels(store: Store) -> None:
+    run = a_run(store, Sparse, sparsity="l1", latent_dim=100)
+    spoken = run.load()
+    spoken.active.fill_(6.5)
+    run.save_weights(spoken)
+    assert "pca-7" in Lab(store, (run,), QUICK).baselines()
+    spoken.active.fill_(90.0)
+    run.save_weights(spoken)
+    assert "pca-64" in Lab(store, (run,), QUICK).baselines()
+    run.weights_file.write_bytes(b"broken")
+    assert "pca-64" in Lab(store, (run,), QUICK).baselines()
 
 
 def test_pca_is_left_out_where_it_would_take_minutes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,9 @@ def main() -> None:
                 query_params={"data": data_title(shelf.title, shelf.shape), "source": "Upload"},
             )  # fmt: skip
             st.page_link(
-                shell.to("explore/denoise.py"), label="Clean a noisy photograph", icon=":material/auto_fix_high:"
+                shell.to("explore/denoise.py"),
+                label="Clean a noisy photograph",
+                icon=":material/auto_fix_high:",
             )
             st.space(6)  # a choice ends that much above its row's end
     for card in glance.cards():

@@ -6,7 +6,6 @@ import shlex
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from io import BytesIO
 
 import streamlit as st
 
@@ -82,6 +81,8 @@ def shelf(store: Store, group: Group) -> None:
     if runs:
         chosen = choose(runs, group)
         one_run(store, chosen, group)
+        if len(chosen) > MOST:
+            st.info(f"The first {MOST} of {len(chosen)} runs stand side by side.", icon=":material/info:")
         side_by_side(chosen[:MOST], group)
     else:
         st.info("No run is like that. Clear a filter.", icon=":material/filter_alt_off:")
@@ -297,7 +298,7 @@ def take_in(store: Store, open_at_once: bool) -> None:
             return
         try:
             with st.spinner("Checking what is in it…"):
-                run = transfer.receive(BytesIO(file.getvalue()), store)
+                run = transfer.receive(file, store)
         except Explained as error:
             st.warning(as_written(str(error)), icon=":material/block:")
         else:

@@ -44,13 +44,18 @@ def main() -> None:
         return
     live.show(picture, variants, corruption)
     st.divider()
+    measured(group, variants, corruption)
+    own.show(pictures, variants, corruption)
+
+
+@runs.while_there
+def measured(group: runs.Group, variants: live.Models, corruption: str) -> None:
     wanted = wish.ask(group, [run for run, _ in variants.values()])
     entries, missing = wanted.entries()
     measuring.show(wanted, missing)
     if entries:
         results.show(wanted, entries, corruption)
     measuring.tell_command(wanted)
-    own.show(pictures, variants, corruption)
 
 
 def titled(chosen: Sequence[Run], group: runs.Group) -> dict[str, tuple[Run, Autoencoder]]:

@@ -86,18 +86,9 @@ def between(start: float, end: float, work: Generator[float, None, T]) -> Genera
 # --- through the bottleneck -------------------------------------------------------------------------------------
 
 
-def compressed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> bytes:
-    """uint8 (H,W,3) -> the packed code, which is all that `expanded` needs."""
-    return finished(squeezed(picture, model, k))
-
-
-def expanded(file: bytes, model: PhotoAutoencoder) -> np.ndarray:
-    """uint8 (H,W,3). Raises ValueError where these bytes are no code, or none of this model."""
-    return finished(rebuilt(file, model))
-
-
 @torch.inference_mode()
 def squeezed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[float, None, bytes]:
+    """uint8 (H,W,3) -> the packed code, which is all that `rebuilt` needs."""
     height, width = picture.shape[:2]
     check(k, height, width)
     device = model.device
@@ -114,6 +105,7 @@ def squeezed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> Generator[
 
 @torch.inference_mode()
 def rebuilt(file: bytes, model: PhotoAutoencoder) -> Generator[float, None, np.ndarray]:
+    """-> uint8 (H,W,3). Raises ValueError where these bytes are no code, or none of this model."""
     code, height, width = unpack(file.removeprefix(COLOURLESS))
     device = model.device
     back = np.zeros((height, width, 3), np.uint8)

@@ -19,7 +19,7 @@ from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
 from core.training import showcase
-from ui import doctor, shell
+from ui import charts, doctor, shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
 from ui.jobs import stop
@@ -290,7 +290,7 @@ def curves(run: Run) -> None:
             st.plotly_chart(
                 figure,
                 key=f"curve-{name}-{run.id}",
-                config={"displayModeBar": False},
+                config=charts.CONFIG,
                 alt=f"{words(name)} by steps",
             )
 

@@ -21,8 +21,6 @@ from core.rates import (
     STEPS,
     compared,
     comparison,
-    compressed,
-    expanded,
     largest_below,
     similarity,
     written,
@@ -35,6 +33,14 @@ def model() -> PhotoAutoencoder:
     made = PhotoAutoencoder(config, (3, 48, 48))
     made.initialise(torch.Generator().manual_seed(0))
     return made.eval()
+
+
+def compressed(picture: np.ndarray, model: PhotoAutoencoder, k: int) -> bytes:
+    return finished(rates.squeezed(picture, model, k))
+
+
+def expanded(file: bytes, model: PhotoAutoencoder) -> np.ndarray:
+    return finished(rates.rebuilt(file, model))
 
 
 def photograph(height: int, width: int) -> np.ndarray:

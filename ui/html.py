@@ -30,7 +30,7 @@ STYLE = """<style>
 .bn .board .first { background: var(--ground); box-shadow: 0.7rem 0 var(--ground); }
 .bn .head { font-weight: 600; line-height: 1.25; border-top: 3px solid; padding-top: 0.35rem; }
 .bn .best { font-weight: 700; }
-.bn .far { color: #d55e00; opacity: 1; }
+.bn .far { color: light-dark(#b34d00, #e8731a); opacity: 1; }
 .bn .label { opacity: 0.72; font-size: 0.8rem; margin: 0.5rem 0 0.25rem; }
 .bn .diagram { font-size: 0.72rem; line-height: 1.5; margin: 0; white-space: pre-wrap; opacity: 0.85; }
 </style>"""

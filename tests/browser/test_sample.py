@@ -223,6 +223,31 @@ def test_the_server_decodes_until_the_browser_can(app: Server, page: Page) -> No
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
 
 
+def test_a_socket_that_closed_while_nobody_asked_gives_way(
+    app: Server, page: Page, page_errors: list[str]
+) -> None:
+    """As after a sleep of the laptop, or a restart of the server."""
+    page.add_init_script("""
+        const Plain = WebSocket
+        window.decoders = []
+        window.WebSocket = class extends Plain {
+            constructor(...all) {
+                super(...all)
+                if (String(all[0]).includes("/api/decode/")) window.decoders.push(this)
+            }
+        }""")
+    page.route("**/api/decoder/**", lambda route: route.abort())
+    pad = opened(page, app, engine="socket")
+    page.evaluate("decoders.forEach(one => one.close())")
+    page.wait_for_timeout(500)
+    shot = seen(page)
+    page.mouse.move(*spot(pad, 0.3, 0.3))
+    expect(page.locator(".engine")).to_contain_text("by rerun", timeout=PATIENCE)
+    page.wait_for_timeout(800)
+    assert all(a != b for a, b in zip(shot, seen(page), strict=True))
+    page_errors[:] = [one for one in page_errors if "/api/decoder/" not in one]  # those that were kept back
+
+
 def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page: Page) -> None:
     opened(page, app)
     shot = seen(page)

@@ -55,6 +55,31 @@ def test_a_place_that_was_set_down_stands_in_the_address_and_comes_back(app: Ser
     expect(page.locator(".where").last).to_have_text(where or "", timeout=PATIENCE)
 
 
+def test_the_last_of_two_places_that_were_set_down_is_shown(app: Server, page: Page) -> None:
+    chapter(page, app, "Why not a plain one")
+    plane, where = page.locator("canvas.plane").last, page.locator(".where").last
+    expect(plane).to_be_visible(timeout=PATIENCE)
+    for across, up in ((0.25, 0.75), (0.6, 0.4)):
+        hover(page, plane, across, up)
+        told = where.text_content() or ""
+        page.mouse.down()
+        page.mouse.up()
+        page.wait_for_url(f"**at={str(across)[:3]}*")
+    settle(page)
+    page.mouse.move(0, 0)
+    expect(where).to_have_text(told)
+    page.mouse.click(*[sum(pair) for pair in zip(hovered(plane), (20, 20), strict=True)], button="right")
+    page.wait_for_timeout(500)
+    page.mouse.move(0, 0)
+    expect(where).to_have_text(told)  # a menu sets nothing down
+
+
+def hovered(canvas: Locator) -> tuple[float, float]:
+    box = canvas.bounding_box()
+    assert box
+    return box["x"], box["y"]
+
+
 def test_far_from_every_code_is_said_and_keys_move_the_pointer(app: Server, page: Page) -> None:
     chapter(page, app, "Why not a plain one", "&at=0.01,0.99")
     near = page.locator(".near").last

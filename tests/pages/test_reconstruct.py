@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 import struct
 import zipfile
@@ -446,3 +447,12 @@ def test_a_very_large_photograph_is_reduced_before_it_is_squeezed() -> None:
     height, width, colours = photograph.reduced(picture).shape
     assert height * width <= photograph.MOST_PIXELS and colours == 3
     assert height / width == pytest.approx(1.5, rel=0.01)
+
+
+def test_a_pad_that_is_made_anew_has_what_was_drawn(open_page: Open, six: Store) -> None:
+    """Where something appears above it, the browser makes another one."""
+    page = open_page(PAGE, six, source="Draw")
+    drawn = [[[0.1, 0.1], [0.2, 0.9]]]
+    page.session_state["pad"] = {"strokes": drawn}
+    data = [json.loads(one.proto.json) for one in page.run().get("bidi_component")]
+    assert [one["strokes"] for one in data if "strokes" in one] == [drawn]

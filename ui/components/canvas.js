@@ -9,8 +9,10 @@ const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the ser
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".canvas")
   const signature = JSON.stringify([data.views.map((view) => [view.id, view.origin, view.across, view.up, view.decoder]), data.seed, data.endless])
-  if (root.live?.signature === signature) root.live.answer(data.frame)
-  else {
+  if (root.live?.signature === signature) {
+    root.live.answer(data.frame)
+    root.live.redraw() // the theme may be another one
+  } else {
     root.live?.end()
     root.live = live(root, data, signature, setStateValue)
   }
@@ -170,24 +172,28 @@ function live(root, data, signature, setStateValue) {
     },
     async socket() {
       const place = location.origin.replace(/^http/, "ws")
-      const sockets = await Promise.all(
-        views.map(
-          (view) =>
-            new Promise((resolve, reject) => {
-              const socket = new WebSocket(`${place}/api/decode/${encodeURIComponent(view.id)}`)
-              socket.binaryType = "arraybuffer"
-              socket.onopen = () => resolve(socket)
-              socket.onerror = () => reject(new Error("refused"))
-            })
-        )
-      )
+      const sockets = views.map((view) => new WebSocket(`${place}/api/decode/${encodeURIComponent(view.id)}`))
+      const end = () => sockets.forEach((one) => one.close())
+      const opened = (socket) =>
+        new Promise((resolve, reject) => {
+          socket.binaryType = "arraybuffer"
+          socket.onopen = resolve
+          socket.onerror = () => reject(new Error("refused"))
+        })
+      try {
+        await Promise.all(sockets.map(opened))
+      } catch (error) {
+        end()
+        throw error
+      }
       const ask = (socket, z) =>
         new Promise((resolve, reject) => {
+          if (socket.readyState !== WebSocket.OPEN) return reject(new Error("closed while nobody asked"))
           socket.onmessage = (event) => resolve(new Uint8Array(event.data))
           socket.onclose = () => reject(new Error("closed"))
           socket.send(z)
         })
-      return { decode: (codes) => Promise.all(codes.map((z, number) => ask(sockets[number], z))), scale: 1, end: () => sockets.forEach((one) => one.close()) }
+      return { decode: (codes) => Promise.all(codes.map((z, number) => ask(sockets[number], z))), scale: 1, end }
     },
     async fragment() {
       let waiting = null
@@ -358,11 +364,13 @@ function live(root, data, signature, setStateValue) {
 
   let start = null
   pad.onpointerdown = (event) => {
+    if (start || event.button || event.ctrlKey) return // one hand at a time; a menu swallows the end
     pad.setPointerCapture(event.pointerId)
-    start = { at: from(event), centre: [...state.centre] }
-    if (!data.endless) move(from(event))
+    start = { id: event.pointerId, at: from(event), centre: [...state.centre] }
+    move(from(event))
   }
   pad.onpointermove = (event) => {
+    if (start && event.pointerId !== start.id) return
     const at = from(event)
     if (start && data.endless) {
       state.centre = [0, 1].map((k) => start.centre[k] - (at[k] - start.at[k]) * LATTICE)
@@ -370,13 +378,15 @@ function live(root, data, signature, setStateValue) {
     }
     move(at)
   }
-  pad.onpointerup = pad.onpointercancel = () => {
+  pad.onpointerup = pad.onpointercancel = (event) => {
+    if (event.pointerId !== start?.id) return
     start = null
     release()
   }
   pad.ondblclick = () => pin()
   const WAYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
   pad.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     if (event.key === "Enter") return pin()
     if (!WAYS[event.key]) return
     event.preventDefault()
@@ -514,6 +524,10 @@ function live(root, data, signature, setStateValue) {
   return {
     signature,
     answer: (frame) => engine?.answer?.(frame),
+    redraw() {
+      ground = null
+      drawPad()
+    },
     end() {
       ended = true
       observer.disconnect()

@@ -198,6 +198,7 @@ export default function ({ data, parentElement }) {
   // --- keys and buttons ---
 
   divider.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     const [across, down] = WAYS[event.key] ?? [0, 0]
     if (event.key === "Home") divide(0)
     else if (event.key === "End") divide(100)
@@ -207,6 +208,7 @@ export default function ({ data, parentElement }) {
     event.stopPropagation()
   }
   stage.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     if (!WAYS[event.key] || !memory.lens) return
     event.preventDefault()
     const step = seen() * (event.shiftKey ? 1 : STRIDE)
@@ -227,6 +229,8 @@ export default function ({ data, parentElement }) {
   observer.observe(panes)
   const end = () => {
     over = true
+    release()
+    panes.onpointermove = null
     cancelAnimationFrame(asked)
     observer.disconnect()
   }

@@ -6,6 +6,8 @@ export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".lapse")
   const [range, play, told, canvas] = ["input", ".play", "output", "canvas"].map((name) => root.querySelector(name))
   const style = getComputedStyle(root)
+  const playing = Boolean(root.timer)
+  root.end?.() // only the last call's end is called, and only when the component goes
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer
   const frames = data.frames.map((text) => new Float32Array(bytes(text)))
   const labels = data.labels ? new Uint8Array(bytes(data.labels)) : null
@@ -99,8 +101,10 @@ export default function ({ data, parentElement }) {
   const observer = new ResizeObserver(() => show(root.at))
   observer.observe(canvas)
   show(root.at)
-  return () => {
+  if (playing) play.onclick()
+  root.end = () => {
     stop()
     observer.disconnect()
   }
+  return root.end
 }

@@ -6,6 +6,7 @@ const DOT = 1.6
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".maps")
   const style = getComputedStyle(root)
+  root.end?.() // only the last call's end is called, and only when the component goes
   if (String(root.start) !== String(data.start)) root.at = root.start = data.start
   const panels = data.panels.map(make)
   root.replaceChildren(...panels.map((panel) => panel.element))
@@ -151,9 +152,10 @@ export default function ({ data, parentElement, setStateValue }) {
   const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
   for (const { plane } of panels) {
     plane.onpointermove = (event) => show(from(event))
-    plane.onpointerup = (event) => set(from(event))
+    plane.onpointerup = (event) => event.button || event.ctrlKey || set(from(event))
     plane.onpointerleave = () => show()
     plane.onkeydown = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return
       if (event.key === "Enter") return set(root.at)
       if (!KEYS[event.key]) return
       event.preventDefault()
@@ -166,7 +168,8 @@ export default function ({ data, parentElement, setStateValue }) {
     show()
   })
   observer.observe(root)
-  return () => observer.disconnect()
+  root.end = () => observer.disconnect()
+  return root.end
 }
 
 function median(values) {

@@ -6,10 +6,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".pad")
   const canvas = root.querySelector("canvas")
   const ink = canvas.getContext("2d")
-  if (!root.strokes || data.version !== root.version) {
-    root.strokes = data.strokes ?? []
-    root.version = data.version
-  }
+  root.strokes ??= data.strokes
   const side = (canvas.width = canvas.height = 560)
 
   const draw = () => {
@@ -41,23 +38,26 @@ export default function ({ data, parentElement, setStateValue }) {
     return [within((event.clientX - box.left) / box.width), within((event.clientY - box.top) / box.height)]
   }
 
-  let stroke = null
+  // On the root: an answer to one stroke may come during the next.
   canvas.onpointerdown = (event) => {
+    if (root.stroke || event.button || event.ctrlKey) return // one hand at a time; a menu swallows the end
     canvas.setPointerCapture(event.pointerId)
-    stroke = [at(event)]
-    root.strokes.push(stroke)
+    root.stroke = { id: event.pointerId, points: [at(event)] }
+    root.strokes.push(root.stroke.points)
     draw()
   }
   canvas.onpointermove = (event) => {
-    if (!stroke) return
+    if (event.pointerId !== root.stroke?.id) return
+    const { points } = root.stroke
     const [x, y] = at(event)
-    const [lastX, lastY] = stroke[stroke.length - 1]
-    if (Math.hypot(x - lastX, y - lastY) > NEAR && stroke.length < 400) stroke.push([x, y])
+    const [lastX, lastY] = points[points.length - 1]
+    if (Math.hypot(x - lastX, y - lastY) > NEAR && points.length < 400) points.push([x, y])
     draw()
   }
-  canvas.onpointerup = canvas.onpointercancel = () => {
-    if (stroke) send()
-    stroke = null
+  canvas.onpointerup = canvas.onpointercancel = (event) => {
+    if (event.pointerId !== root.stroke?.id) return
+    root.stroke = null
+    send()
   }
   root.querySelector(".undo").onclick = () => {
     root.strokes.pop()

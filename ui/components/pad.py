@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import streamlit as st
+
 from ui.components import declared
 
 HTML = """<div class="pad">
@@ -20,9 +22,12 @@ _pad = declared("pad", HTML)
 
 def pad(start: Strokes, key: str) -> Strokes:
     """What the visitor has drawn, as strokes in the unit square; `start` is on the pad at first."""
-    result = _pad(data={"strokes": start, "version": 0}, key=key, on_strokes_change=lambda: None)
-    drawn = result.get("strokes")
-    return start if drawn is None else checked(drawn)
+    drawn = st.session_state.get(key, {}).get("strokes")
+    strokes = start if drawn is None else checked(drawn)
+    _pad(
+        data={"strokes": strokes}, key=key, on_strokes_change=lambda: None
+    )  # a pad that is made anew has them, too
+    return strokes
 
 
 def checked(strokes: Any) -> Strokes:

@@ -18,6 +18,8 @@ export default function ({ data, parentElement, setStateValue }) {
   const values = data.values ? new Float32Array(bytes(data.values)) : null
   const memory = (root.memory ??= { only: null, views: {}, lasso: false, picked: data.start })
   const sheets = []
+  const only = () => (values ? null : memory.only) // the legend of values has no class to take it back
+  root.end?.() // only the last call's end is called, and only when the component goes
 
   // --- colours ---
 
@@ -38,7 +40,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (values) paint[i] = pixel(along((values[i] - least) / (most - least || 1)))
     else paint[i] = labels ? byLabel[labels[i]] : plain
   }
-  const hidden = (i) => memory.only !== null && labels && labels[i] !== memory.only
+  const hidden = (i) => only() !== null && labels && labels[i] !== only()
 
   // --- the frame ---
 
@@ -166,9 +168,9 @@ export default function ({ data, parentElement, setStateValue }) {
     const y0 = h / 2 + panel.view.y * scale
     const size = Math.round((count > 5000 ? 2 : 3) * dpr)
     panel.seen = 0
-    const only = memory.only
+    const alone = only()
     for (let i = 0; i < count; i++) {
-      if (only !== null && labels && labels[i] !== only) continue
+      if (alone !== null && labels && labels[i] !== alone) continue
       const px = (x0 + xy[2 * i] * scale) | 0
       const py = (y0 - xy[2 * i + 1] * scale) | 0
       if (px < 0 || py < 0 || px >= w - size || py >= h - size) continue
@@ -239,15 +241,16 @@ export default function ({ data, parentElement, setStateValue }) {
   function picture(pen, i, x, y, size) {
     const { sheets: url, per_sheet: per, columns, tile } = data.sheets
     const number = Math.floor(i / per)
-    const sheet = (sheets[number] ??= fetched(url.replace("{}", number)))
+    const sheet = (sheets[number] ??= fetched(url.replace("{}", number), number))
     if (!sheet.complete || !sheet.naturalWidth) return false
     const place = i % per
     const [w, h] = tile
     pen.drawImage(sheet, (place % columns) * w, Math.floor(place / columns) * h, w, h, x, y, size, (size * h) / w)
     return true
   }
-  function fetched(url) {
+  function fetched(url, number) {
     const image = new Image()
+    image.onerror = () => delete sheets[number] // asked again with the next look
     image.onload = () => {
       ask()
       if (hovered !== null) fill(hovered)
@@ -334,7 +337,7 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     waiting = setTimeout(() => {
       if (hovered !== null) fill(hovered)
-      else if (!decode(panel, px, py)) return
+      else if (!decode(panel, px, py)) return void (panel.card.style.display = "none")
       put(panel, px, py)
     }, hovered === null && panel.tileSheet ? 0 : WAIT)
   }
@@ -384,6 +387,7 @@ export default function ({ data, parentElement, setStateValue }) {
       zoom(...at(event), Math.exp(-event.deltaY * 0.0015))
     }, { passive: false })
     top.onpointerdown = (event) => {
+      if (event.button || event.ctrlKey) return // a menu swallows the end
       top.setPointerCapture(event.pointerId)
       touches.set(event.pointerId, at(event))
       start = { at: at(event), view: { ...panel.view }, lasso: memory.lasso || event.shiftKey, moved: false }
@@ -415,7 +419,8 @@ export default function ({ data, parentElement, setStateValue }) {
     top.onpointerup = top.onpointercancel = (event) => {
       touches.delete(event.pointerId)
       if (!start) return
-      if (start.moved && start.lasso) finish(panel)
+      if (event.type === "pointercancel") panel.corners = null
+      else if (start.moved && start.lasso) finish(panel)
       else if (!start.moved) choose(nearest(panel, ...at(event)))
       const [left] = touches.values() // a finger that stays goes on from here, not from before a pinch
       start = left ? { at: left, view: { ...panel.view }, lasso: false, moved: true } : null
@@ -429,6 +434,7 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
     top.onkeydown = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return
       const middle = [panel.stage.clientWidth / 2, panel.stage.clientHeight / 2]
       if (event.key === "+" || event.key === "=") zoom(...middle, 1.25)
       else if (event.key === "-") zoom(...middle, 0.8)
@@ -455,6 +461,9 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     if (best === null) return
     hovered = best
+    const [px, py] = [toX(panel, xy[2 * best]), toY(panel, xy[2 * best + 1])]
+    if (px < 0 || py < 0 || px > panel.stage.clientWidth || py > panel.stage.clientHeight)
+      panel.view = { ...panel.view, x: xy[2 * best], y: xy[2 * best + 1] }
     fill(best)
     put(panel, toX(panel, xy[2 * best]), toY(panel, xy[2 * best + 1]))
     told.textContent = describe(best)
@@ -481,7 +490,8 @@ export default function ({ data, parentElement, setStateValue }) {
   })
   observer.observe(root)
   ask()
-  return () => observer.disconnect()
+  root.end = () => observer.disconnect()
+  return root.end
 }
 
 // --- plain functions ------------------------------------------------------------------------------------------------

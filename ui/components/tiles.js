@@ -32,6 +32,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
   const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
   root.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
     if (event.key === "Enter") return choose()
     if (!KEYS[event.key]) return
     event.preventDefault()

@@ -9,7 +9,7 @@ export default function ({ data, parentElement }) {
   const frames = data.frames
   const last = frames.length - 1
 
-  if (root.at === undefined || root.at >= root.last) root.at = last
+  if (root.at === undefined || (root.at >= root.last && !root.timer)) root.at = last
   root.last = last
   range.max = last
   range.disabled = play.disabled = last < 1

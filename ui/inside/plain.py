@@ -134,10 +134,18 @@ def draw_maps(subject: Subject, models: dict[str, tuple[Run, Autoencoder]], line
         for title, (run, _) in models.items()
         if (found := decoded_plane(run)) is not None
     ]
-    start = checked([number(part) for part in st.query_params.get("at", "").split(",")], (0.5, 0.5))
-    at = maps(panels, "maps-plain", start)
-    if at != start:
+    addressed = checked([number(part) for part in st.query_params.get("at", "").split(",")], (0.5, 0.5))
+    at = maps(panels, "maps-plain", opened_at(addressed))
+    if at != addressed:
         st.query_params["at"] = f"{at[0]:g},{at[1]:g}"
+
+
+def opened_at(addressed: tuple[float, float]) -> tuple[float, float]:
+    """Where the maps opened. A place that is set down leaves it as it is, or they would be sent again and begin anew."""
+    if "maps-plain" not in st.session_state or "maps opened at" not in st.session_state:
+        st.session_state["maps opened at"] = addressed
+    place: tuple[float, float] = st.session_state["maps opened at"]
+    return place
 
 
 def number(text: str) -> float:

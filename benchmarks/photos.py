@@ -1,6 +1,6 @@
 """Train the photo models in the box: `python -m benchmarks.photos PHOTOS [--only ID]`, each in the rounds that it had.
 
-Another round goes on from the weights of a run: `--only ID --from RUN --seconds S [--batch-size N] [--settings JSON]`, as in
+A further round goes on from a run: `--only ID --from RUN --seconds S [--batch-size N] [--seed N] [--settings JSON]`, as in
 `--settings '{"crop": 96, "lr": 7e-4, "half": false}'`.
 
 PHOTOS is a folder with photographs of BSDS500 that are in none of the usual test sets. Two more are left out, since they are in
@@ -42,6 +42,7 @@ class Round:
     seconds: float
     batch_size: int = 8
     settings: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0  # of its crops and its noise
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ BOX = {
                 Round(7_200, 4, {"crop": 96, "lr": 5e-4, "half": False}),
                 Round(7_600, 4, {"crop": 128, "lr": 5e-4}),
                 Round(7_300, 4, {"crop": 128, "lr": 5e-4}),
+                Round(7_500, 4, {"crop": 128, "lr": 5e-4}, seed=6),
             ),
         ),
         Shipped(
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument(
         "--settings", type=json.loads, default={}, metavar="JSON", help="of that round, where it differs"
     )
+    parser.add_argument("--seed", type=int, default=0, help="of that round's crops and noise")
     parser.add_argument(
         "--ship", type=Path, metavar="FOLDER", help="only put away a run that has been trained elsewhere"
     )
@@ -136,7 +139,7 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
     run = Store().run(options.origin) if options.origin else None
     for each in rounds(one, options):
         config = kind.Config(**{**one.settings, **each.settings})
-        plan = Plan(seconds=each.seconds, batch_size=each.batch_size, threads=1)
+        plan = Plan(seconds=each.seconds, batch_size=each.batch_size, seed=each.seed, threads=1)
         run = store.create(kind(config, data.shape), plan, data, one.name, origin=run)
         learn(one.id, run, run.begin(torch.device("cpu")), data)
     assert run is not None
@@ -145,7 +148,7 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
 
 def rounds(one: Shipped, options: argparse.Namespace) -> list[Round]:
     if options.origin or options.seconds:
-        return [Round(options.seconds or one.seconds, options.batch_size, options.settings)]
+        return [Round(options.seconds or one.seconds, options.batch_size, options.settings, options.seed)]
     return [Round(one.seconds), *one.further]
 
 

@@ -150,7 +150,8 @@ def noise(model: Restorer, x: Tensor) -> Noise:
     taken = part - model.restore(part[None].to(model.device), sigma)[0].cpu()
     taken = taken - taken.mean((1, 2), keepdim=True)
     shades = taken - taken.mean(0)
-    coloured = shades.square().mean() >= COLOURFUL**2 * taken.square().mean()
+    gray = bool((part == part[:1]).all())  # what comes out of a net is never quite so
+    coloured = not gray and shades.square().mean() >= COLOURFUL**2 * taken.square().mean()
     found = Noise(sigma, correlation(taken), False, correlation(shades) if coloured else math.nan)
     return replace(found, white=sigma >= LITTLE and abs(found.grain) < WHITE and not found.smooth)
 

@@ -126,6 +126,10 @@ def test_grain_is_the_correlation_of_what_is_taken_away(plain: PhotoDenoiser) ->
         model = Given(plain.config, plain.shape)
         model.taken = taken
         found = noise(model, torch.zeros(3, 200, 200))
+        assert math.isnan(found.colour)  # of a gray picture
+        model.taken = taken - 0.9 * taken.mean(0)
+        coloured = noise(model, torch.rand(3, 200, 200, generator=seeded()))
+        assert coloured.colour == pytest.approx(grain, abs=0.02) and coloured.smooth == (grain > 0)
         assert found.sigma == pytest.approx(0.1) and found.grain == pytest.approx(grain, abs=0.02)
         assert found.white == (grain == 0)
     assert "white" in photos.Noise(0.1, 0.0, True).kind and "camera" in photos.Noise(0.1, 0.5, False).kind

@@ -120,13 +120,9 @@ class Noise:
     """What a picture seems to suffer from."""
 
     sigma: float  # standard deviation for pixels in [0,1]
-    grain: (
-        float  # correlation of the noise in neighbouring pixels: 0 for white noise, nan where there is none
-    )
+    grain: float  # correlation of neighbouring pixels: 0 of white noise, nan where there is none
     white: bool
-    colour: float = (
-        math.nan
-    )  # grain of its colours by themselves, nan where it has none: JPEG as a rule halves their size
+    colour: float = math.nan  # grain of its colours alone, which JPEG halves in size; nan where it has none
 
     @property
     def smooth(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -216,26 +216,23 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
         ):
             return
         place.empty()
-        every = (
-            (
-                photo,
-                clean(
-                    models,
-                    photo,
-                    wanted,
-                    wish,
-                    number,
-                    f"{number} of {len(pictures)}: {as_written(photo.name)}",
-                ),
-            )
-            for number, photo in enumerate(pictures, 1)
-        )
-        file = archive((photo, cleaned) for photo, cleaned in every if cleaned is not None)
+        file = archive(one_by_one(models, pictures, wanted, wish))
         st.session_state["archive"] = key, file
     st.download_button(
         f"Download all {len(pictures)} as a zip", lambda: file, "denoised.zip", "application/zip",
         icon=":material/folder_zip:", on_click="ignore",
     )  # fmt: skip
+
+
+def one_by_one(
+    models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish
+) -> Iterator[tuple[Photo, Cleaned]]:
+    """Without those that the visitor has stopped."""
+    for number, photo in enumerate(pictures, 1):
+        told = f"{number} of {len(pictures)}: {as_written(photo.name)}"
+        cleaned = clean(models, photo, wanted, wish, number, told)
+        if cleaned is not None:
+            yield photo, cleaned
 
 
 def archive(done: Iterable[tuple[Photo, Cleaned]]) -> bytes:

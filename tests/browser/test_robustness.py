@@ -49,6 +49,7 @@ def test_measure_stop_measure_on_read_and_take_away(digits: Server, page: Page) 
     measure.click()
     expect(page.get_by_text("What was found")).to_be_visible(timeout=2 * PATIENCE)
     expect(page.get_by_text("Not measured yet")).to_have_count(0)
+    settle(page)  # a click while the page is drawn may go to a button that is drawn anew
     with page.expect_download() as download:
         page.get_by_role("button", name="Table", exact=True).click()
     with Path(download.value.path()).open(newline="") as file:

@@ -128,9 +128,17 @@ def themed(option: str) -> str:
     return f"light-dark({light}, {dark})"
 
 
+NAMED = (
+    "watch",
+    "group",
+    "run",
+)  # what has a name at random is no number, though one in eighty reads as 12e45678
+
+
 def forget_infinite_numbers() -> None:
     """Start a page anew without the 1e999 that its address may ask for: Streamlit makes no whole number of it, but an error."""
-    found = [name for name in st.query_params if any(map(is_infinite, st.query_params.get_all(name)))]
+    numbers = [name for name in st.query_params if name not in NAMED]
+    found = [name for name in numbers if any(map(is_infinite, st.query_params.get_all(name)))]
     for name in found:
         del st.query_params[name]
     if found:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,17 @@ def test_all_six_start_together_with_one_budget(open_page: Open, store: Store) -
     assert len({flags(job)["--epochs"] for job in six}) == len({job.group for job in six}) == 1
     assert page.query_params["group"] == six[0].group
     assert "6 trainings, one after the other" in said(page)
+
+
+def test_a_name_that_reads_as_an_infinite_number_stays_in_the_address(
+    open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, names = open_page(PAGE, store), count()
+    monkeypatch.setattr(
+        "secrets.token_hex", lambda size: "12e45678" if size == 4 else f"{next(names):0{2 * size}x}"
+    )
+    page = click(page, "Train all six")
+    assert page.query_params["group"] == "12e45678" and "6 trainings, one after the other" in said(page)
 
 
 def test_three_seeds_of_each_are_eighteen(open_page: Open, store: Store) -> None:

@@ -31,10 +31,10 @@ def files(
     here = [(file.getvalue(), file.name) for file in several]
     if here:
         st.session_state[kept_as(key)] = here if sum(len(data) for data, _ in here) <= KEPT else []
-    return here or from_before(key)
+    return here or from_before(key, arrived)
 
 
-def from_before(key: str) -> list[tuple[bytes, str]]:
+def from_before(key: str, arrived: Callable[[], None]) -> list[tuple[bytes, str]]:
     kept: list[tuple[bytes, str]] = st.session_state.get(kept_as(key), [])
     if kept:
         names = ", ".join(as_written(intake.clean_name(name)) for _, name in kept[:3])
@@ -46,19 +46,15 @@ def from_before(key: str) -> list[tuple[bytes, str]]:
                 key=f"forget-{key}",
                 icon=":material/close:",
                 type="tertiary",
-                on_click=forget,
-                args=[key],
+                on_click=changed,
+                args=[key, arrived],
             )
     return kept
 
 
 def changed(key: str, arrived: Callable[[], None]) -> None:
-    forget(key)
-    arrived()
-
-
-def forget(key: str) -> None:
     st.session_state.pop(kept_as(key), None)
+    arrived()
 
 
 def kept_as(key: str) -> str:

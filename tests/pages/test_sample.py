@@ -325,6 +325,18 @@ def test_the_address_remembers_codes_of_what_was_brought(open_page: Open, three:
     assert "remembers the codes" not in said(page) and "codes" not in page.query_params
 
 
+def test_what_is_taken_away_after_a_look_at_another_page_leaves_the_address(
+    open_page: Open, three: Store
+) -> None:
+    page = open_page(PAGE, three, source="Upload", plane="Around a picture")
+    page.file_uploader(key="uploads").upload("3.png", png(examples.pictures((1, 28, 28))[3][0])).run()
+    page.switch_page("pages/start/home.py").run()
+    back = page.switch_page(f"pages/{PAGE}").run()
+    assert "Still here: 3.png." in said(back) and "codes" in back.query_params
+    back = next(button for button in back.button if button.label == "Take away").click().run()
+    assert "lies around a picture" in said(back) and "codes" not in back.query_params
+
+
 @pytest.mark.parametrize(
     "codes", ["", "x", "a~b!c~d", "~,,,", "é~é", "{id}~AAAA", "{id}~" + "fAB8" * 4, "!" * 5_000]
 )

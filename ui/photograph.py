@@ -37,7 +37,7 @@ class Chosen:
     """A picture, and the bottleneck of which size it is to go through."""
 
     picture: intake.Picture
-    id: str
+    trained: tuple[str, int]  # run id, and when its weights were written
     model: PhotoAutoencoder
     k: int
 
@@ -58,6 +58,7 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
         id = st.selectbox("Model", list(ids), len(ids) - 1, format_func=lambda id: ids[id].title)
     try:
         model = runs.restorer(ids[id])
+        trained = id, runs.weights_changed(ids[id])
     except StoreError as error:
         st.warning(as_written(str(error)), icon=":material/broken_image:")
         return None
@@ -81,7 +82,7 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
         name = names[-1]
         if len(names) > 1:
             name = st.selectbox(f"Shown, of {len(names)}", names, len(names) - 1, key="shown")
-    return Chosen(pictures[names.index(name)], id, model, k)
+    return Chosen(pictures[names.index(name)], trained, model, k)
 
 
 def show_the_newest() -> None:
@@ -180,7 +181,7 @@ def measured(pixels: np.ndarray, chosen: Chosen, may_stop: bool = False) -> Sque
     with place.container(horizontal=True, vertical_alignment="center"):
         found = remembered(
             "squeezed",
-            (digest(pixels), chosen.id, chosen.k),
+            (digest(pixels), chosen.trained, chosen.k),
             lambda: worked(pixels, chosen, may_stop),
             lambda one: sum(row.picture.nbytes for row in one.rows),
             REMEMBERED,

@@ -142,6 +142,20 @@ def test_what_was_cleaned_is_remembered(open_page: Open, two: Store) -> None:
     assert all(page.session_state["cleaned"][key] is value for key, value in first.items())
 
 
+def test_a_model_that_was_trained_on_cleans_anew(open_page: Open, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = denoiser(store)
+    page = open_page(PAGE, store)
+    (before,) = page.session_state["cleaned"].values()
+    run.save_weights(
+        run.restorer().train().apply(lambda part: [one.data.mul_(1.1) for one in part.parameters(False)])
+    )
+    page.run()
+    assert not page.exception
+    *_, after = page.session_state["cleaned"].values()
+    assert (after.pixels != before.pixels).any()
+
+
 def test_of_results_the_latest_stay_as_far_as_there_is_room(
     open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

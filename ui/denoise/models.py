@@ -26,6 +26,7 @@ class Models:
     restorers: Mapping[str, PhotoDenoiser]
     small: Mapping[str, Run]
     titles: Mapping[str, str]
+    state: tuple[tuple[str, int], ...]  # of the restorers: another one once their weights are
 
     def fitting(self, wanted: str, pixels: np.ndarray) -> tuple[str, photos.Noise]:
         """Which restorer is to work on pixels (H,W,C), and the noise that they have, as it sees it."""
@@ -41,6 +42,7 @@ def found() -> Models | None:
         store = Store()
         everything = store.runs()
         there = photos.denoisers(store)
+        state = tuple((id, runs.weights_changed(run)) for id, run in there.items())
     except StoreError as error:
         st.error(as_written(str(error)), icon=":material/folder_off:")
         return None
@@ -64,7 +66,7 @@ def found() -> Models | None:
     }
     titles = {AUTOMATIC: "Automatic, by the kind of noise"}
     titles |= unlike({id: there[id].title for id in restorers} | {id: sees(run) for id, run in small.items()})
-    return Models(restorers, small, titles)
+    return Models(restorers, small, titles, state)
 
 
 def unlike(titles: Mapping[str, str]) -> dict[str, str]:

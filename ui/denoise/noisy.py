@@ -91,7 +91,7 @@ def clean(
     `number` tells buttons apart where several are cleaned in one run of the page, `told` says which of them this is.
     """
     bare = replace(wish, texture=0.0)  # which asks nothing of the net
-    key = photo.key, wanted, bare, tuple(models.restorers)
+    key = photo.key, wanted, bare, models.state
     if st.session_state.get("stopped") == key and key not in st.session_state.get("cleaned", {}):
         st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
         st.button(
@@ -206,7 +206,7 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
 
 def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
     """Of all of them only the zip is kept: a session may have no room for their pixels."""
-    key = wanted, wish, tuple(models.restorers), tuple((photo.key, photo.name) for photo in pictures)
+    key = wanted, wish, models.state, tuple((photo.key, photo.name) for photo in pictures)
     made, file = st.session_state.get("archive", (None, b""))
     if made != key:
         st.session_state.pop("archive", None)

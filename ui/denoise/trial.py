@@ -63,7 +63,7 @@ def show(models: Models, photo: Photo) -> None:
         return
     clean = middle_of(photo.pixels if photo.clean is None else photo.clean)
     noisy = spoilt(clean, name, amount, seed)
-    key = photo.key, name, amount, seed, tuple(ours)
+    key = photo.key, name, amount, seed, models.state
     results = measured(clean, noisy, key, [one for one in several if one.key in chosen])
     report(photo, clean, noisy, results)
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 LARGEST = 1024  # pixels a side
 LONGEST = 2**20  # bytes of a run.json
 MOST = 1e30  # no score is larger
-WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling")
+WORDS = ("key", "title", "paper", "idea", "choose", "objective", "symbol", "sampling", "from_prior")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Card:
     objective: str  # LaTeX
     symbol: str
     sampling: str  # how new pictures come about
+    from_prior: bool  # whether that is from N(0, I)
     diagram: str
 
 
@@ -124,21 +125,21 @@ def card(words: Mapping[str, Any], story: str | None) -> Card:
     return Card(**{name: words[name] for name in WORDS}, diagram=diagram)
 
 
-def words_in(node: ast.ClassDef) -> dict[str, str]:
-    """The texts that a class gives to names, as in `a = "…"`, `a: str = "…"` and `a, b = "…", "…"`."""
-    words = {}
+def words_in(node: ast.ClassDef) -> dict[str, str | bool]:
+    """The texts and truths that a class gives to names, as in `a = "…"`, `a: bool = True` and `a, b = "…", "…"`."""
+    words: dict[str, str | bool] = {}
     for statement in node.body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
             names = target.elts if isinstance(target, ast.Tuple) else [target]
             values = statement.value.elts if isinstance(statement.value, ast.Tuple) else [statement.value]
-            for name, text in zip(names, values, strict=False):
+            for name, told in zip(names, values, strict=False):
                 if (
                     isinstance(name, ast.Name)
-                    and isinstance(text, ast.Constant)
-                    and isinstance(text.value, str)
+                    and isinstance(told, ast.Constant)
+                    and isinstance(told.value, str | bool)
                 ):
-                    words[name.id] = text.value
+                    words[name.id] = told.value
     return words
 
 

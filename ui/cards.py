@@ -171,7 +171,7 @@ def scores(run: glance.Glance) -> str:
 
 def clarity(run: glance.Glance, card: glance.Card) -> str:
     """What a classifier says of its new pictures."""
-    drawn = run.report.get("gaussian" if "prior" in card.sampling else "mixture", {})
+    drawn = run.report.get("gaussian" if card.from_prior else "mixture", {})
     if "sure" not in drawn or "frechet" not in drawn:
         return ""
     return f"A classifier is sure of {drawn['sure']:.0%} of them · classifier-Fréchet {drawn['frechet']:.2f}"

@@ -9,6 +9,7 @@ import streamlit as st
 from core.estimate import Estimate
 from core.files import StoreError
 from core.jobs import Job, Jobs
+from core.record import planned
 from core.training import Plan
 from ui.jobs import stop
 from ui.words import as_written, duration
@@ -17,17 +18,11 @@ EVERY = 0.5  # seconds between two looks
 Known = dict[tuple[str, ...], Estimate | str]
 
 
-def tell(model: list[str], data: list[str], plan: Plan) -> None:
-    """Say how long it takes to train `model` on `data`, two lists of flags, once that has been measured."""
-    arguments = ["estimate", *model, *data, "--json"]
-    _, dataset, *_, device = data
-    key = (
-        *model,
-        dataset,
-        str(plan.batch_size),
-        str(plan.threads),
-        device,
-    )  # what an epoch's seconds depend on
+def tell(model: list[str], plan: Plan, dataset: str, device: str) -> None:
+    """Say how long it takes to train what these flags describe, once that has been measured."""
+    arguments = ["estimate", *model, *planned(plan, dataset, device), "--json"]
+    # what an epoch's seconds depend on
+    key = (*model, dataset, str(plan.batch_size), str(plan.threads), device)
     known: Known = st.session_state.setdefault("estimates", {})
     st.fragment(measure, run_every=None if key in known else EVERY)(key, arguments, plan)
 

@@ -142,8 +142,8 @@ def read_the_loss(Family: type[Autoencoder]) -> None:
 def start(
     Family: type[Autoencoder], config: Config, plan: Plan, look: datasets.Look, name: str, device: str
 ) -> None:
-    data = planned(plan, look.name, device)
-    estimates.tell(described(Family.key, config), data, plan)
+    model, data = described(Family.key, config), planned(plan, look.name, device)
+    estimates.tell(model, plan, look.name, device)
     named = [f"--name={name}"] if name.strip() else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         alone = st.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:")
@@ -156,7 +156,7 @@ def start(
         )  # fmt: skip
     if alone:
         title = f"{Family.title} on {look.title}"
-        begin([["train", *described(Family.key, config), *data, *named]], [title], device)
+        begin([["train", *model, *data, *named]], [title], device)
     if all_six:
         plans = [
             (each, Plan(**{**vars(plan), "seed": plan.seed + offset}))

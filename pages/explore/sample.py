@@ -43,12 +43,8 @@ def main() -> None:
         pictures = inputs.pick(group.shape, group.runs[0].record.dataset["name"], arrived=forget_codes)
         pictures = kept_in_the_address(painters, pictures)
     pictures += remembered.pinned(painters, views.all_pins(painters))
-    if kind == AROUND and not pictures:
-        st.info("This plane lies around a picture: choose one.", icon=":material/center_focus_strong:")
-        return
     corners = through(pictures) if kind == THREE else pictures
-    if kind == THREE and len(corners) < 3:
-        st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
+    if lacking(kind, corners):
         return
     shown = views.prepared(painters, kind, corners, ends)
     key = views.key_of(painters, kind)
@@ -58,14 +54,22 @@ def main() -> None:
         "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
         "to single numbers of the code, a double click takes that back. Faint points are the data's codes."
     )
-    what = choice(
-        "Below",
-        BELOW,
-        BELOW[0],
-        key="below",
-        label_visibility="collapsed",
-        width="stretch",
-    )
+    under_the_canvas(painters, pictures)
+
+
+def lacking(kind: str, corners: list[inputs.Input]) -> bool:
+    """Whether a plane of this kind needs more pictures, which is then said."""
+    if kind == AROUND and not corners:
+        st.info("This plane lies around a picture: choose one.", icon=":material/center_focus_strong:")
+        return True
+    if kind == THREE and len(corners) < 3:
+        st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
+        return True
+    return False
+
+
+def under_the_canvas(painters: list[Painter], pictures: list[inputs.Input]) -> None:
+    what = choice("Below", BELOW, BELOW[0], key="below", label_visibility="collapsed", width="stretch")
     if what == BELOW[0]:
         below.between(painters, pictures)
     elif what == BELOW[1]:

@@ -81,29 +81,11 @@ def show(subject: Subject) -> None:
         return
     assert isinstance(model, VAE)
     say(run, runs.survey(run))
+    surveys = [runs.survey(rung) for rung in ladder.rungs]
     one, two = st.columns([3, 2], gap="large")
     with one:
         pictures(subject, model)
-        st.markdown("**Rate and distortion over the test pictures**")
-        surveys = [runs.survey(rung) for rung in ladder.rungs]
-        st.plotly_chart(
-            trade(ladder, surveys, ladder.rungs.index(run)),
-            key=f"trade-{ladder.rungs[0].id}",
-            config=CONFIG,
-            alt="Distortion against rate, a point for each weight of the KL",
-        )
-        st.caption(
-            "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. "
-            "Small β buys pictures with rate; large β gives the rate back. Only their sum at β = 1 is the "
-            "ELBO."
-        )
-        if any(survey is None for survey in surveys):
-            st.caption("Runs whose test pictures have not been measured are missing here.")
-        equation(
-            r"\min\; D + \beta R,\qquad D = \mathbb{E}_{q}[-\log p(x \mid z)],\quad R = \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
-            "Higgins et al. 2017 (β-VAE); as rate and distortion Alemi et al. 2018, arXiv:1711.00464. "
-            "Where a curve of least D for every R is smooth, its slope at the point that β reaches is −β.",
-        )
+        curve(ladder, surveys, run)
     with two:
         place = decoded_plane(run)
         if place is not None:
@@ -155,27 +137,36 @@ def offer(subject: Subject) -> None:
 
 
 def say(run: Run, survey: Survey | None) -> None:
-    """What became of the code, by its name."""
-    dim, weight = numbers(run), beta(run)
+    """What became of the code, in numbers and by its name."""
     if survey is None:
         st.caption(f"The test pictures have not been measured. {command('evaluate', run.id, '--keep')} does it.")  # fmt: skip
         return
-    active, rate = int(survey.active.sum()), float(survey.kl.mean())
-    varies = "Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016)."
-    bernoulli = run.record.settings().likelihood == "bernoulli"  # type: ignore[attr-defined]
-    gray = "Of gray pixels: the cross-entropy that training lowers, no likelihood." if bernoulli else None
-    distortion, bound = float(survey.reconstruction.mean()), float(survey.negative_elbo.mean())
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Active numbers", f"{active} of {dim}", help=varies, width="content")
-        st.metric("Rate", f"{rate:.1f} nats", width="content")
-        st.metric("Distortion", f"{distortion:.1f} nats", help=gray, width="content")
-        st.metric("−ELBO", f"{bound:.1f} nats", help=gray, width="content")
+    active = int(survey.active.sum())
+    figures(run, survey, active)
     if len(survey.kl) < 2:
         st.info(
             "There is one test picture: no number can vary, and none be called inactive.",
             icon=":material/filter_1:",
         )
-    elif active == 0:
+    else:
+        verdict(active, numbers(run), beta(run))
+
+
+def figures(run: Run, survey: Survey, active: int) -> None:
+    varies = "Those whose μ varies over the test pictures by more than 0.01 (Burda et al. 2016)."
+    bernoulli = run.record.settings().likelihood == "bernoulli"  # type: ignore[attr-defined]
+    gray = "Of gray pixels: the cross-entropy that training lowers, no likelihood." if bernoulli else None
+    terms = {"Rate": survey.kl, "Distortion": survey.reconstruction, "−ELBO": survey.negative_elbo}
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Active numbers", f"{active} of {numbers(run)}", help=varies, width="content")
+        for title, term in terms.items():
+            told = None if title == "Rate" else gray
+            st.metric(title, f"{float(term.mean()):.1f} nats", help=told, width="content")
+
+
+def verdict(active: int, dim: int, weight: float) -> None:
+    """Of `dim` numbers of the code `active` say something, where the KL weighs `weight`."""
+    if active == 0:
         st.error(
             "**Posterior collapse.** Every picture has the same code, the prior: the decoder draws one average picture.",
             icon=":material/vertical_align_center:",
@@ -231,6 +222,29 @@ def samples(model: VAE) -> np.ndarray:
     """From the same eps for every model with a code of that length."""
     z = noise_like(torch.empty(SAMPLES, model.config.latent_dim), torch.Generator().manual_seed(0))
     return as_bytes(model.decode(z))
+
+
+def curve(ladder: Ladder, surveys: list[Survey | None], run: Run) -> None:
+    """Rate and distortion of every rung, `run` among them, and what they are."""
+    st.markdown("**Rate and distortion over the test pictures**")
+    st.plotly_chart(
+        trade(ladder, surveys, ladder.rungs.index(run)),
+        key=f"trade-{ladder.rungs[0].id}",
+        config=CONFIG,
+        alt="Distortion against rate, a point for each weight of the KL",
+    )
+    st.caption(
+        "Rate: the KL, what a code costs. Distortion: the reconstruction term, what it leaves open. "
+        "Small β buys pictures with rate; large β gives the rate back. Only their sum at β = 1 is the "
+        "ELBO."
+    )
+    if any(survey is None for survey in surveys):
+        st.caption("Runs whose test pictures have not been measured are missing here.")
+    equation(
+        r"\min\; D + \beta R,\qquad D = \mathbb{E}_{q}[-\log p(x \mid z)],\quad R = \mathrm{KL}(q(z \mid x) \,\|\, p(z))",
+        "Higgins et al. 2017 (β-VAE); as rate and distortion Alemi et al. 2018, arXiv:1711.00464. "
+        "Where a curve of least D for every R is smooth, its slope at the point that β reaches is −β.",
+    )
 
 
 def trade(ladder: Ladder, surveys: list[Survey | None], chosen: int) -> go.Figure:

@@ -121,12 +121,14 @@ def test_a_linear_classifier_reads_what_lies_in_features_and_nothing_from_noise(
 
 
 def test_the_published_sparse_layer_is_linear_to_the_end() -> None:
-    model = KSparse(SparseConfig(net="tied", latent_dim=6, k=2), (1, 4, 4))
+    mean = torch.rand(1, 4, 4)
+    model = KSparse(SparseConfig(net="tied", latent_dim=6, k=2), mean)
     x = torch.rand(5, 1, 4, 4)
-    weight, bias = model.encoder.layer.weight, model.encoder.layer.bias
+    weight = model.encoder.layer.weight
+    bias = model.encoder.layer.bias - weight @ mean.flatten()  # the published layer, of another first bias
     a = x.flatten(1) @ weight.T + bias
     z = a * (a >= a.topk(2).values[:, 1:]) * (a > 0)
-    rebuilt = z @ weight + model.encoder.pixel_bias
+    rebuilt = z @ weight + model.encoder.pixel_bias + mean.flatten()
     error = (rebuilt - x.flatten(1)).square().sum(1)
     assert torch.allclose(model.reconstruct(x).flatten(1), rebuilt, atol=1e-6)
     loss = model.loss(x, Turn(torch.Generator(), progress=1.0))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
+from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
 from tests.browser.conftest import cut_off
 from tests.serving import ROOT, Server, serving, settle, visit
@@ -41,13 +41,14 @@ def picture(blue, place, width=WIDTH):
 
 case = st.query_params.get("case", "")
 after = picture(255, "after", WIDTH - 200 if case == "odd" else WIDTH)
+label = "denoised"
 if st.button("Denoise anew"):
-    after = picture(180, "after")
+    after, label = picture(180, "after"), "denoised anew"
 compare(
     picture(0, "before"),
     "/media/nowhere.png" if case == "gone" else after,
     (WIDTH, HEIGHT),
-    ("as it came", "denoised"),
+    ("as it came", label),
     "a street at night",
     "photo",
     truth=picture(120, "truth") if case == "truth" else None,
@@ -285,6 +286,22 @@ def test_another_result_is_seen_in_the_same_place(site: Server, page: Page) -> N
     column, row, _ = after[middle, middle]
     assert away((int(column), int(row)), 0.3, 0.3) <= 2
     assert divided(page) == 40
+
+
+def test_what_is_open_keeps_its_label_until_the_other_picture_takes_its_place(
+    site: Server, page: Page
+) -> None:
+    opened(page, site)
+    label = page.locator(".layer.after .label")
+    held: list[Route] = []
+    page.route("**/media/**", lambda route: held.append(route))
+    page.get_by_role("button", name="Denoise anew").click()
+    while not held:
+        page.wait_for_timeout(50)
+    assert label.inner_text() == "denoised"
+    for route in held:
+        route.continue_()
+    expect(label).to_have_text("denoised anew")
 
 
 def swipe(session: CDPSession, start: tuple[float, float], end: tuple[float, float]) -> None:

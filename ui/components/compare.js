@@ -26,19 +26,25 @@ export default function ({ data, parentElement }) {
   stage.style.setProperty("--ratio", size[0] / size[1])
   stage.setAttribute("aria-label", `${data.alt}. Arrow keys move the lens, m shows or hides it.`)
   divider.setAttribute("aria-label", `Divider between ${names[0]} and ${names[1]}`)
-  panes.style.setProperty("--panes", data.pictures.length)
-  panes.querySelectorAll(".pane").forEach((pane, i) => {
-    pane.hidden = i >= data.pictures.length
-    pane.querySelector(".label").textContent = data.labels[i] ?? ""
-    pane.querySelector("canvas").setAttribute("aria-label", `Lens on ${names[i]}`)
-  })
   const layers = [".before", ".after"].map((name) => root.querySelector(name))
-  layers.forEach((layer, i) => {
-    layer.querySelector(".label").textContent = data.labels[i]
-    layer.querySelector("img").alt = `${data.alt}: ${data.labels[i]}`
-  })
 
-  if (root.dataset.state !== "open") say("opening", "Opening the pictures…")
+  function label() {
+    panes.style.setProperty("--panes", data.pictures.length)
+    panes.querySelectorAll(".pane").forEach((pane, i) => {
+      pane.hidden = i >= data.pictures.length
+      pane.querySelector(".label").textContent = data.labels[i] ?? ""
+      pane.querySelector("canvas").setAttribute("aria-label", `Lens on ${names[i]}`)
+    })
+    layers.forEach((layer, i) => {
+      layer.querySelector(".label").textContent = data.labels[i]
+      layer.querySelector("img").alt = `${data.alt}: ${data.labels[i]}`
+    })
+  }
+
+  if (root.dataset.state !== "open") {
+    label()
+    say("opening", "Opening the pictures…")
+  } // else what was open keeps its labels until the other pictures take its place
   for (const address of data.pictures) if (!opened.has(address)) opened.set(address, open(address))
   Promise.allSettled(data.pictures.map((address) => opened.get(address))).then(show)
 
@@ -57,6 +63,7 @@ export default function ({ data, parentElement }) {
       return say("failed", `The picture ${names[odd]} has ${is} pixels and not ${ought}. Only pictures of one size can be compared.`)
     }
     bitmaps = pictures.map((one) => one.bitmap)
+    label()
     layers.forEach((layer, i) => (layer.querySelector("img").src = pictures[i].url))
     forget((address) => !data.pictures.includes(address))
     say("open", "")

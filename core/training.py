@@ -252,10 +252,19 @@ class Training:
                 index, _, kind = name.partition(".")
                 moments.setdefault(int(index), {})[kind] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
+            for weights, loaded in optimiser.state.items():
+                loaded |= {kind: laid_out(value, weights) for kind, value in loaded.items()}
         self.sums = {name: value.to(self.device) for name, value in below("sum.").items()}
         self.rng.set_state(tensors["rng"].cpu())
         self.epoch, self.step, self.position = counters["epoch"], counters["step"], counters["position"]
         self.due, self.seconds, self.counts = counters["due"], counters["seconds"], dict(counters["counts"])
+
+
+def laid_out(moment: Tensor, weights: Tensor) -> Tensor:
+    """In memory as its weights are, which files do not keep: fused optimisers go through both as they lie there."""
+    if moment.shape != weights.shape:  # the count of steps
+        return moment
+    return torch.empty_like(weights, requires_grad=False).copy_(moment)
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from core import training as loop
 from core.data import Split
-from core.families import FAMILIES
+from core.families import FAMILIES, RESTORERS
 from core.families.denoising import Denoising
 from core.families.gan import GAN
+from core.families.photo_denoiser import PhotoDenoiser
 from core.families.vanilla import Vanilla
-from core.family import Autoencoder, Loss, Player, Turn
+from core.family import Autoencoder, Loss, Player, Restorer, Turn
+from core.tensors import read_tensors, write_tensors
 from core.training import (
     Diverged,
     EpochEnded,
@@ -273,6 +275,25 @@ def test_a_state_from_any_step_goes_on_to_the_same_history_and_weights(
 def uninterrupted(family: type[Autoencoder]) -> tuple[list[tuple[Any, ...]], dict[str, Tensor]]:
     training = tiny(family, previews=0)
     return history(train(training, DATA)), training.weights()
+
+
+@pytest.mark.parametrize("kind", RESTORERS, ids=lambda kind: kind.key)
+def test_a_restorer_goes_on_from_a_file_as_if_nothing_had_happened(
+    kind: type[Restorer], tmp_path: Path
+) -> None:
+    data = toy.dataset((3, 32, 32), train=12, held_out=4)
+    sizes = {"widths": (8, 12, 16), "blocks": (1, 1, 1)} if kind is PhotoDenoiser else {"width": 8, "fine": 8}
+    config = kind.Config(crop=16, **sizes)
+    whole, first, second = (
+        Training(kind(config, data.shape), Plan(epochs=2, batch_size=4, threads=1)) for _ in range(3)
+    )
+    list(train(whole, data))
+    list(train(first, data, once(first, 3)))
+    tensors, counters = first.state()
+    write_tensors(tmp_path / "state", tensors, {})  # which knows no order of axes in memory but one
+    second.restore(read_tensors(tmp_path / "state")[0], counters)
+    list(train(second, data))
+    assert all(torch.equal(value, second.weights()[name]) for name, value in whole.weights().items())
 
 
 def test_a_state_of_another_model_is_refused() -> None:

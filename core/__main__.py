@@ -9,9 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from core.errors import Explained, one_line
-from core.verbs import denoising, keeping, listing, training, using
 from core.verbs.console import say
-from core.verbs.declaring import Parser, Verbs
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -45,6 +43,10 @@ def perform(options: argparse.Namespace, words: Sequence[str]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
+    # here, so that an interrupt of what takes a second is heard by `main`
+    from core.verbs import denoising, keeping, listing, training, using
+    from core.verbs.declaring import Parser, Verbs
+
     top = Parser(prog="python -m core", description=__doc__)
     verbs = Verbs(top)
     for part in (listing, training, using, denoising, keeping):  # in this order in the help

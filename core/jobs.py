@@ -41,6 +41,7 @@ STARTING = 15.0  # seconds that a process may take until it holds its lock
 POLL = 0.2  # seconds between two looks at a lane, or for the wish to stop
 NICE = 5  # the pages go first
 KEPT = 50  # ended jobs
+KEPT_ESTIMATES = 10  # likewise
 LATEST = 1e11  # seconds: what lies in a store may claim any time
 LAST_WORDS = 2_000  # bytes of the log
 THIS_JOB = "BOTTLENECK_JOB"
@@ -82,6 +83,11 @@ class Job:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def estimates(self) -> bool:
+        """Whether it only measures how long a training would take."""
+        return self.arguments[:1] == ("estimate",)
 
     @property
     def state(self) -> str:
@@ -218,9 +224,14 @@ class Jobs:
         return job
 
     def forget(self) -> None:
-        """Remove all but the last jobs that have ended."""
-        for job in [job for job in self.all() if not job.active][:-KEPT]:
-            shutil.rmtree(job.folder, ignore_errors=True)
+        """Remove all but the last jobs that have ended; each look at Train estimates, which is to push nothing else out."""
+        ended = [job for job in self.all() if not job.active]
+        for alike in (
+            [job for job in ended if job.estimates][:-KEPT_ESTIMATES],
+            [job for job in ended if not job.estimates][:-KEPT],
+        ):
+            for job in alike:
+                shutil.rmtree(job.folder, ignore_errors=True)
 
     # --- folders ---
 
@@ -293,6 +304,11 @@ class Stop:
         if again and number == signal.SIGINT:
             raise KeyboardInterrupt
 
+    def heed(self) -> None:
+        """End the process where that was asked and got lost, as what a handler raises can while Python compiles an import."""
+        if self.asked and self.at_once:
+            raise SystemExit(0)
+
     def __call__(self) -> bool:
         return self.asked
 
@@ -308,6 +324,7 @@ class Work:
         save(self.job)
 
     def progress(self, fraction: float, text: str) -> None:
+        self.stop.heed()
         write_bytes(
             self.job.folder / "progress.json", json_text({"fraction": fraction, "text": text}).encode()
         )
@@ -326,6 +343,7 @@ class Work:
             time.sleep(POLL)
         try:
             self.tell(started=time.time())
+            self.stop.heed()
             yield
         finally:
             lock.release()

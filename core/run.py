@@ -486,6 +486,8 @@ class Run:
 
     def revise(self, change: Callable[[Record], Record]) -> None:
         """While no other process does. Raises StoreError where that takes too long, or nothing can be written."""
+        if not self.folder.is_dir():  # a lock would make the folder anew
+            raise StoreError(f"{self.id} was deleted. The Library can bring it back.")
         alone = FileLock(self.folder / "record.lock", timeout=REVISION_PATIENCE)
         with held(alone, f"{self.id} is being changed by another process. Try again."):
             with suppress(StoreError):  # what is broken is mended from what is known here

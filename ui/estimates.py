@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import streamlit as st
 
@@ -15,6 +16,7 @@ from ui.jobs import stop
 from ui.words import as_written, duration
 
 EVERY = 0.5  # seconds between two looks
+LATELY = 600.0  # seconds: the machine may be busier now
 Known = dict[tuple[str, ...], Estimate | str]
 
 
@@ -53,7 +55,7 @@ def measure(key: tuple[str, ...], arguments: list[str], plan: Plan) -> None:
 
 
 def measuring(key: tuple[str, ...], arguments: list[str]) -> Job:
-    """The job that measures this; one that measures what is no longer asked for is stopped."""
+    """The job that measures this, or has lately; one that measures what is no longer asked for is stopped."""
     jobs = Jobs()
     before: tuple[tuple[str, ...], str] | None = st.session_state.get("measuring")
     found = {job.id: job for job in jobs.all()}
@@ -61,6 +63,10 @@ def measuring(key: tuple[str, ...], arguments: list[str]) -> Job:
         return found[before[1]]
     if before and before[1] in found:
         stop(found[before[1]])
+    lately = time.time() - LATELY
+    for job in found.values():
+        if job.arguments == tuple(arguments) and job.created > lately and job.state == "done":
+            return job
     job = jobs.start(arguments, "Measurement of the time a training takes")
     st.session_state["measuring"] = key, job.id
     return job

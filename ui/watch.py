@@ -22,7 +22,7 @@ from core.training import showcase
 from ui import charts, doctor, shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
-from ui.jobs import stop
+from ui.jobs import latest, stop
 from ui.runs import data_of, has_codes
 from ui.theme import colour
 from ui.words import as_written, counted, duration
@@ -219,6 +219,8 @@ def is_training(job: Job) -> bool:
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
+    if "--resume" in arguments and (same := latest(arguments)) and same.active:  # another tab was first
+        go_to("watch", same.id)
     if one.run:
         lane = f"train-{one.run.record.device or 'cpu'}"
     else:

@@ -66,10 +66,11 @@ def train(options: argparse.Namespace) -> None:
 
         store = Store(options.store)
         run, data, device = resumed(options, store) if options.resume else created(options, store)
-        work.tell(run=run.id)
+        work.stop.heed()
         work.stop.at_once = False
         with run.held():
             training = run.resume(device, data) if options.resume else run.begin(device)
+            work.tell(run=run.id)  # not before: where it cannot be resumed, this job is none of the run's
             torch.set_num_threads(training.plan.threads)
             say(f"{run.id}: training on {data.title}, {len(data.train)} pictures, {device.type}")
             for event in run.record_events(events(training, data, work.stop), training):

@@ -6,12 +6,14 @@ import itertools
 import json
 import math
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,34 @@ def test_a_wish_ends_what_the_main_thread_waits_for(tmp_path: Path) -> None:
         here.recv(1)
     ended.set()
     assert not gave_up.is_set()
+
+
+def test_a_wish_that_got_lost_in_an_import_is_heeded_at_the_next_word(jobs: Jobs) -> None:
+    with at_work(jobs.store, ["evaluate"], "Evaluation") as work:
+        with suppress(SystemExit):  # as a compiler may
+            work.stop.ask(signal.SIGTERM, None)
+        with pytest.raises(SystemExit):
+            work.progress(0.5, "half")
+        with pytest.raises(SystemExit), work.lane("analysis"):
+            pass
+        work.stop.at_once = False  # from here on the loop asks by itself
+        work.progress(0.6, "more than half")
+
+
+def test_a_run_keeps_its_own_job_where_another_cannot_resume_it(jobs: Jobs) -> None:
+    first = ended(jobs.start([*DIGITS, "--epochs", "1"], "First"))
+    second = ended(jobs.start(["train", "--resume", first.run or ""], "Second"))
+    assert second.state == "failed" and "nothing to resume" in second.message
+    assert jobs.training(first.run or "") == first
+
+
+def test_estimates_push_no_training_out(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 3)
+    monkeypatch.setattr(module, "KEPT_ESTIMATES", 2)
+    for verb in ("train", *["estimate"] * 5, "evaluate"):
+        module.save(module.replace(jobs.create([verb], verb), ended=1.0, outcome="done"))
+    jobs.forget()
+    assert [job.title for job in jobs.all()] == ["train", "estimate", "estimate", "evaluate"]
 
 
 def test_a_stop_before_anything_has_begun_leaves_nothing(jobs: Jobs) -> None:

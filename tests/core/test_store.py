@@ -454,6 +454,15 @@ def test_a_deleted_run_is_put_away_and_comes_back_or_goes_for_good(run: Run) -> 
         store.restore(keys["damaged"])
 
 
+def test_what_is_measured_of_a_deleted_run_does_not_bring_it_back(run: Run) -> None:
+    store = Store(run.folder.parent)
+    store.delete(run.id)
+    with pytest.raises(StoreError, match="was deleted. The Library can bring it back"):
+        run.add_metrics(test={"n": 1})
+    (away,) = store.deleted()
+    assert store.restore(away.key) == run.id
+
+
 def test_a_dot_in_a_name_stays_there(run: Run) -> None:
     store = Store(run.folder.parent)
     for _ in range(2):  # in one second

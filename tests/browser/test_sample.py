@@ -144,6 +144,26 @@ def test_drag_pin_go_between_two_uploads_and_come_back_by_the_address(app: Serve
     assert seen(page) == shot
 
 
+@pytest.mark.parametrize("plane", ["Codes", "Seeds&at=1234.567,3"])
+def test_who_leaves_the_pad_leaves_the_place_that_was_set_down(app: Server, page: Page, plane: str) -> None:
+    pad = opened(page, app, f"?plane={plane}")
+    before = page.url
+    page.mouse.click(*spot(pad, 0.737, 0.41))
+    page.wait_for_url(lambda url: url != before)
+    page.wait_for_timeout(400)
+    shot = seen(page)
+    page.mouse.move(*spot(pad, 0.6, 0.1), steps=5)
+    page.wait_for_timeout(400)
+    assert seen(page) != shot
+    page.mouse.move(*spot(pad, 0.6, -0.1), steps=5)
+    page.wait_for_timeout(400)
+    assert seen(page) == shot
+    visit(page, page.url)
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
+    page.wait_for_timeout(500)
+    assert seen(page) == shot
+
+
 def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: Page) -> None:
     pad = opened(page, app, "?plane=Seeds&plane-seed=3")
     pad.focus()
@@ -176,6 +196,8 @@ def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: S
     assert developed(page) == pinned
     page.mouse.move(*spot(pad, 0.6, 0.6))
     expect(shown).to_have_attribute("aria-pressed", "false")
+    page.mouse.move(*spot(pad, -0.1, 0.6))
+    expect(shown).to_have_attribute("aria-pressed", "true")
 
     page.get_by_test_id("stButtonGroup").get_by_text("Seeds", exact=True).click()
     expect(page.get_by_role("button", name="Show pin")).to_have_count(0, timeout=PATIENCE)

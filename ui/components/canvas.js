@@ -36,8 +36,9 @@ function live(root, data, signature, setStateValue) {
     draws: view.draws ? floats(view.draws) : null,
     turned: new Map(),
   }))
-  const state = { at: [0, 0], centre: [0, 0], pins: [], pin: null, trail: [], stamps: [] }
+  const state = { at: [0, 0], centre: [0, 0], pins: [], pin: null, kept: null, trail: [], stamps: [] }
   goTo(data.start)
+  keep()
   let ended = false
 
   root.innerHTML = `<div class="stage"><canvas class="pad" tabindex="0" role="application"
@@ -82,13 +83,18 @@ function live(root, data, signature, setStateValue) {
     return view.draws.subarray(row * size, (row + 1) * size)
   }
 
-  // Where the pointer stands on the plane, and the way back; a plane of seeds moves below the pad.
+  // Where the pointer stands on the plane, and the way back; a plane of seeds moves below the pad. Rounded as an address
+  // has it: what is on screen is what a reload shows.
   function place() {
-    return data.endless ? [0, 1].map((k) => state.centre[k] + state.at[k] * LATTICE) : state.at
+    const at = data.endless ? [0, 1].map((k) => state.centre[k] + state.at[k] * LATTICE) : state.at
+    return at.map((value) => Math.round(value * 1000) / 1000)
   }
   function goTo(place) {
     if (data.endless) state.centre = [...place]
     state.at = data.endless ? [0, 0] : [...place]
+  }
+  function keep() {
+    state.kept = { at: state.at, centre: state.centre, pin: state.pin }
   }
   const onPad = (place) => (data.endless ? [0, 1].map((k) => (place[k] - state.centre[k]) / LATTICE) : place)
 
@@ -358,9 +364,10 @@ function live(root, data, signature, setStateValue) {
     if (state.trail.length > TRAIL) state.trail.shift()
     follow()
   }
-  const rounded = (value) => Math.round(value * 1000) / 1000
-  const where = () => place().map(rounded)
-  const release = () => setStateValue("at", where())
+  function release() {
+    keep()
+    setStateValue("at", place())
+  }
 
   let start = null
   pad.onpointerdown = (event) => {
@@ -382,6 +389,12 @@ function live(root, data, signature, setStateValue) {
     if (event.pointerId !== start?.id) return
     start = null
     release()
+  }
+  pad.onpointerleave = () => {
+    if (start) return
+    Object.assign(state, state.kept, { trail: [] })
+    press()
+    follow()
   }
   pad.ondblclick = () => pin()
   const WAYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
@@ -414,14 +427,14 @@ function live(root, data, signature, setStateValue) {
     pin.drawn = true
   }
   function pin() {
-    state.pins.push(made({ at: where(), codes: shownCodes(), here: true }))
+    state.pins.push(made({ at: place(), codes: shownCodes(), here: true }))
     if (state.pins.length > 24) state.pins.shift()
     tell()
     follow()
   }
   function takeOut(pin) {
     state.pins = state.pins.filter((one) => one !== pin)
-    letGo()
+    forget()
     tell()
     pad.focus({ preventScroll: true })
     follow()
@@ -437,6 +450,10 @@ function live(root, data, signature, setStateValue) {
   function letGo() {
     state.pin = null
     press()
+  }
+  function forget() {
+    state.kept.pin = null // or it came back when the pointer leaves the pad
+    letGo()
   }
   function press() {
     for (const [number, one] of [...tray.children].entries()) one.firstChild.setAttribute("aria-pressed", state.pins[number] === state.pin)
@@ -500,7 +517,7 @@ function live(root, data, signature, setStateValue) {
         input.value = 0
         input.oninput = () => {
           view.turned.set(k, Number(input.value))
-          letGo()
+          forget()
           follow()
         }
         input.ondblclick = () => {

@@ -203,7 +203,7 @@ def live(
         decode=decode,
     )
     if held.at is not None and held.at != start:
-        st.query_params["at"] = f"{held.at[0]:g},{held.at[1]:g}"
+        st.query_params["at"] = f"{held.at[0]:.8g},{held.at[1]:.8g}"
     if held.pins != pins(key):
         st.session_state[f"pins of {key}"] = held.pins
         st.rerun()

@@ -10,6 +10,7 @@ missing accuses nobody, and neither does a run that is still being trained.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -511,7 +512,9 @@ def undertrained(patient: Patient) -> Finding | None:
         signs.append(f"it ended after {steps:.0f} steps, in {epochs(len(patient.history))}")
     if improving and (fallen := late_fall(patient, values)) > STILL_FALLING:
         amount = f"{fallen:.2f} nats a pixel" if is_density(patient) else f"{fallen:.0%}"
-        signs.append(f"{patient.headline} still fell by {amount} in the last fifth of the epochs")
+        signs.append(
+            f"the {in_words(patient.headline)} still fell by {amount} in the last fifth of the epochs"
+        )
     if (behind := worse_than_pca(patient)) and not penalty(patient):
         signs.append(behind)
     if not signs:
@@ -599,8 +602,8 @@ def memorising(patient: Patient) -> Finding | None:
     if best is not None:
         place, lowest, now = best
         signs.append(
-            f"on validation pictures {patient.headline} was lowest, {told(lowest)}, after {epochs(place)} and rose to "
-            f"{told(now)}, while training pictures got better"
+            f"on validation pictures the {in_words(patient.headline)} was lowest, {told(lowest)}, after {epochs(place)} "
+            f"and rose to {told(now)}, while training pictures got better"
         )
     seen, unseen = (patient.measured("reconstruction", name) for name in ("train_sse", "sse"))
     if seen is not None and unseen is not None and unseen > KNOWN_BETTER * seen:
@@ -661,6 +664,11 @@ def within_limits(patient: Patient, name: str, value: float) -> float:
     low, high = patient.limits.get(name, (-math.inf, math.inf))
     units = patient.setting("latent_dim") if name == "k" else None
     return max(low, min(value, high, units or math.inf))
+
+
+def in_words(term: str) -> str:
+    """The name of a term of an objective as people read it: "negative ELBO"."""
+    return re.sub(r"\b(mse|kl|elbo)\b", lambda found: found[0].upper(), term.replace("_", " "))
 
 
 def epochs(count: float) -> str:

@@ -29,7 +29,7 @@ READING = (
     "PSNR in dB and SSIM: higher is better; MSE per pixel, pixels in 0…1: lower is better. "
     "A code is so many times smaller than its picture with 8 bits for every pixel and colour."
 )
-WORSE = "*Worse than* counts the model's own test pictures that came back with a smaller error."
+BETTER = "*Better than* counts the model's own test pictures that came back with a larger error."
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def cell(one: Input, column: Column, rebuilt: Rebuilt, metric: str, best: float,
     place = (
         ""
         if rebuilt.percentile is None
-        else f"<small>worse than {rebuilt.percentile:.0f}% of test pictures</small>"
+        else f"<small>better than {100 - rebuilt.percentile:.0f}% of test pictures</small>"
     )
     return f"<div>{pictures}<small style='opacity: 1'>{number}</small>{place}</div>"
 
@@ -141,7 +141,7 @@ def table(pictures: list[Input], columns: list[Column]) -> pd.DataFrame:
                     "variant": column.title,
                     **{metric: value(rebuilt, metric) for metric in METRICS},
                     "best in row": ", ".join(wins),
-                    "worse than (%)": rebuilt.percentile,
+                    "better than (%)": None if rebuilt.percentile is None else 100 - rebuilt.percentile,
                     "code": column.code,
                     "run": column.id,
                 }

@@ -20,7 +20,11 @@ def choice(
     place: DeltaGenerator | None = None,
     **look: Any,
 ) -> T:
-    """Draw a segmented control that the address knows as `key`. Of `?key=` Streamlit would make no choice at all."""
+    """Draw a segmented control that the address knows as `key`. Of `?key=` Streamlit would make no choice at all.
+
+    Where it is too narrow it wraps: what lies in a row that only scrolls is never found.
+    """
+    look.setdefault("wrap", True)
     chosen: T | None = (place or st).segmented_control(
         label, list(options), default=default, required=True, key=key, bind="query-params", **look
     )

@@ -15,6 +15,7 @@ import torch
 
 from core import examples, report
 from core.comparison import LARGEST, MEASURES, differences, score
+from core.doctor import in_words
 from core.families import family
 from core.files import written
 from core.pictures import as_bytes, as_floats
@@ -23,7 +24,7 @@ from ui import charts, downloads
 from ui.html import block, data_uri, strip
 from ui.runs import Group, has_codes, label, restorer
 from ui.theme import colour
-from ui.watch import spaced, thinned, words
+from ui.watch import spaced, thinned
 
 IN_THE_BOX = "in the box"
 THUMBNAILS = 4  # pictures of a run in the table
@@ -257,7 +258,7 @@ def curves(runs: Sequence[Run], group: Group, term: str, log: bool) -> go.Figure
             mode="lines" if len(epochs) > 1 else "markers",
             line=dict(color=colour(run.record.family), dash=DASHES[place % len(DASHES)], width=2),
         )
-    name = words(term)
+    name = in_words(term)
     figure.update_yaxes(
         type="log" if log else "linear", title=f"{escape(name)}, validation", tickformat="~g", nticks=8,
         tickvals=charts.ticks(y for line in figure.data for y in line.y) if log else None,
@@ -327,5 +328,5 @@ def shared_originals(runs: Sequence[Run]) -> np.ndarray | None:
 def unlike(runs: Sequence[Run], group: Group) -> pd.DataFrame:
     """A row for each setting that they do not share, a column for each run."""
     rows: Mapping[str, list[str | None]] = differences([run.record for run in runs])
-    filled = {words(name): [value or "–" for value in values] for name, values in rows.items()}
+    filled = {in_words(name): [value or "–" for value in values] for name, values in rows.items()}
     return pd.DataFrame.from_dict(filled, orient="index", columns=titles(runs, group)).rename_axis("setting")

@@ -120,11 +120,8 @@ def offered() -> list[Group]:
         return []
     there = groups(opened)
     if not there:
-        st.info(
-            "There are no trained models yet. The first takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+        st.info("There are no trained models yet.", icon=":material/model_training:")
+        shell.offer_training("Train the first")
     return there
 
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
 
 from ui import server
+from ui.words import data_title
 
 HERE = Path(__file__).parent
 PAGES = HERE.parent / "pages"
 BRAND = HERE / "static" / "brand"
-# What is chosen is written in the primary colour, which is made for white words on it: on a dark ground it has 3.7:1, links 8:1.
-# Buttons in a row leave their right edge to the next one, which may stand in the next row.
-STYLE = """<style>
-:root { --ground: GROUND; }
-[data-testid="stButtonGroup"] [data-selected="true"] { color: LINK !important; }
-[data-variant="segmented_control"] { border-right-width: 1px !important; margin-right: -1px; }
-[data-variant="segmented_control"][data-selected="true"] { position: relative; }
-</style>"""
+STYLE = (HERE / "static" / "frame.css").read_text(encoding="utf-8")
 
 
 class Entry(NamedTuple):
@@ -113,7 +108,8 @@ MENU: dict[str, tuple[Entry, ...]] = {
 def show() -> None:
     st.set_page_config(page_title="Bottleneck", page_icon=BRAND / "mark.svg", layout="wide")
     st.logo(BRAND / "wordmark.svg", size="large", icon_image=BRAND / "mark.svg")
-    st.html(STYLE.replace("GROUND", themed("backgroundColor")).replace("LINK", themed("linkColor")))
+    colours = {name: themed(f"{name.lower()}Color") for name in ("BACKGROUND", "TEXT", "LINK")}
+    st.html(f"<style>{re.sub('|'.join(colours), lambda found: colours[found[0]], STYLE)}</style>")
     try:
         chosen = st.navigation(sections())
         forget_infinite_numbers()
@@ -173,6 +169,17 @@ def page(entry: Entry) -> st.Page:
 def to(file: str) -> st.Page:
     """The page in this file below pages/, for links from other pages."""
     return next(page(entry) for entries in MENU.values() for entry in entries if entry.file == file)
+
+
+def offer_training(label: str, **asked: str) -> None:
+    """A link to Train, which opens on the pictures that are learnt soonest."""
+    st.caption("Small digits are learnt in a minute or two.")
+    st.page_link(
+        to("build/train.py"),
+        label=label,
+        icon=":material/play_arrow:",
+        query_params={"data": data_title("Digits 8×8", (1, 8, 8)), **asked},
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.comparison import score
+from core.doctor import in_words
 from core.families import family
 from core.files import StoreError, written
 from core.jobs import Job, Jobs
@@ -293,7 +294,7 @@ def curves(run: Run) -> None:
                 figure,
                 key=f"curve-{name}-{run.id}",
                 config=charts.CONFIG,
-                alt=f"{words(name)} by steps",
+                alt=f"{in_words(name)} by steps",
             )
 
 
@@ -318,18 +319,13 @@ def curve(name: str, steps: list[dict[str, Any]], epochs: list[dict[str, Any]], 
         height=230,
         margin=dict(l=10, r=16, t=34, b=44),
         showlegend=False,
-        title=dict(text=words(name), font=dict(size=13), x=0.5, xanchor="center", y=0.97),
+        title=dict(text=in_words(name), font=dict(size=13), x=0.5, xanchor="center", y=0.97),
     )
     figure.update_xaxes(
         nticks=4, rangemode="tozero", title=dict(text="steps", font=dict(size=11), standoff=8)
     )
     figure.update_yaxes(range=reach(lines), nticks=4)
     return figure
-
-
-def words(name: str) -> str:
-    """The name of a term as people read it."""
-    return name.upper() if name in ("mse", "kl") else name.replace("_", " ").replace("elbo", "ELBO")
 
 
 def key(hue: str, single: bool) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from torch import Tensor
 from core import nets, objectives
 from core.family import Autoencoder, Loss, Shape, Turn, setting
 
-ANNEALED_SHARE = 0.4  # of training, over which k falls from 8k
+ANNEALED_SHARE = 0.4  # of training, over which k falls to its own
 ACTIVITY_MEMORY = 0.99  # per step: the activity that KL asks about is that of the dataset, not of one batch
 
 
@@ -55,6 +56,7 @@ class Sparse(Autoencoder):
     symbol = "grain"
     headline = "mse"
     sampling = "drawn from a Gaussian mixture over training codes, then made sparse"
+    widest: ClassVar[int] = 8  # times as many units may speak at first as in the end
     activity: Tensor
     active: Tensor
 
@@ -97,7 +99,7 @@ class Sparse(Autoencoder):
         return Loss(minimise, watch={"active_units": (z > silent).sum(1).float().mean()})
 
     def annealed_k(self, progress: float) -> int:
-        most = min(8 * self.config.k, self.config.latent_dim)
+        most = min(self.widest * self.config.k, self.config.latent_dim)
         return self.config.k + math.ceil((most - self.config.k) * max(0.0, 1 - progress / ANNEALED_SHARE))
 
     def remembered_activity(self, batch: Tensor) -> Tensor:

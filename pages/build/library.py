@@ -10,12 +10,13 @@ from dataclasses import replace
 import streamlit as st
 
 from core import transfer
+from core.doctor import in_words
 from core.errors import Explained, one_line
 from core.families import family
 from core.files import StoreError
 from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
-from ui import charts, comparison, doctor, library, report, shell, watch
+from ui import charts, comparison, doctor, library, report, shell
 from ui.datasets import MOST_MEGABYTES
 from ui.runs import Group, groups, has_codes
 from ui.words import as_written
@@ -40,10 +41,8 @@ def main() -> None:
     if shelves:
         shelf(store, library.in_order(pick(shelves)))
     else:
-        st.info(
-            "There are no runs yet. The first takes less than a minute.", icon=":material/model_training:"
-        )
-        st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+        st.info("There are no runs yet.", icon=":material/model_training:")
+        shell.offer_training("Train the first")
     list_damaged(store, [one for one in found if isinstance(one, Damaged)])
     st.divider()
     take_in(store, open_at_once=not shelves)
@@ -155,7 +154,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
     if terms := library.terms(runs):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             term = st.selectbox(
-                "Validation pictures", terms, format_func=watch.words, key="term", bind="query-params", width=320
+                "Validation pictures", terms, format_func=in_words, key="term", bind="query-params", width=320
             )  # fmt: skip
             log = library.positive(runs, term) and st.toggle(
                 "Logarithmic", value=True, key="log", bind="query-params"
@@ -163,7 +162,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
         st.plotly_chart(
             library.curves(runs, beside, term, log),
             config=charts.CONFIG,
-            alt=f"{watch.words(term)} by epoch, a line for each run",
+            alt=f"{in_words(term)} by epoch, a line for each run",
         )
     elif any(map(library.history, runs)):
         st.caption("These runs have no validation number in common, so there are no curves to show.")

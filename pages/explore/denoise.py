@@ -19,7 +19,11 @@ def main() -> None:
     found = models.found()
     if found is None:
         return
-    purpose = choice("Purpose", (NOISY, CLEAN), NOISY, key="purpose", label_visibility="collapsed")
+    purpose = CLEAN
+    if found.restorers:
+        purpose = choice("Purpose", (NOISY, CLEAN), NOISY, key="purpose", label_visibility="collapsed")
+    else:
+        models.say_how_to_come_by_one()
     chosen = pictures.pick(purpose == NOISY)
     if not chosen:
         st.info("Choose a picture.", icon=":material/touch_app:")

@@ -102,7 +102,7 @@ def show(
     maps = (
         "Error maps are black where nothing differs, orange where light was lost, blue where it was added. "
     )
-    st.caption(f"{maps if errors else ''}{board.WORSE}")
+    st.caption(f"{maps if errors else ''}{board.BETTER}")
     offer_refinement(columns, variants, x)
     with st.expander("All numbers"):
         st.dataframe(board.table(pictures, columns), hide_index=True)

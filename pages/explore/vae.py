@@ -41,16 +41,8 @@ def main() -> None:
     vaes = [run for group in groups for run in group.runs if is_vae(run)]
     say_what_was_asked_for(found, vaes)
     if not vaes:
-        st.info(
-            "There is no variational autoencoder yet. One takes less than a minute.",
-            icon=":material/model_training:",
-        )
-        st.page_link(
-            shell.to("build/train.py"),
-            label=f"Train {VAE.title}",
-            icon=":material/play_arrow:",
-            query_params={"family": VAE.title},
-        )
+        st.info("There is no variational autoencoder yet.", icon=":material/model_training:")
+        shell.offer_training(f"Train {VAE.title}", family=VAE.title)
         return
     chapter = choice(
         "Chapter", list(CHAPTERS), next(iter(CHAPTERS)), key="chapter",

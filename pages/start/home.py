@@ -67,8 +67,8 @@ def tell_how_fair(shelf: cards.Shelf) -> None:
 
 
 def without_runs() -> None:
-    st.info("No model is trained yet. The first takes less than a minute.", icon=":material/model_training:")
-    st.page_link(shell.to("build/train.py"), label="Train the first", icon=":material/play_arrow:")
+    st.info("No model is trained yet.", icon=":material/model_training:")
+    shell.offer_training("Train the first")
     for card in glance.cards():
         with st.container(border=True):
             cards.tell(card)

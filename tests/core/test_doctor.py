@@ -337,7 +337,7 @@ def test_twenty_pictures_are_learnt_by_heart(trained: Train) -> None:
     few = some(20)
     run = trained(Vanilla, 300, few)
     found = findings(run)
-    assert "On validation pictures mse was lowest" in found["memorising"].evidence
+    assert "On validation pictures the MSE was lowest" in found["memorising"].evidence
     assert "epochs instead of 300" in found["memorising"].advice and "under-training" not in found
     assert "for a training picture" in findings(evaluated(run, data=few))["memorising"].evidence
 

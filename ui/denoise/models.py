@@ -13,7 +13,7 @@ from core.families import family
 from core.families.denoising import Denoising
 from core.families.photo_denoiser import PhotoDenoiser
 from core.store import Run, Store, StoreError
-from ui import runs
+from ui import runs, shell
 from ui.words import as_written
 
 AUTOMATIC = "auto"
@@ -37,7 +37,7 @@ class Models:
 
 
 def found() -> Models | None:
-    """None where no model cleans photographs; the page then says how to come by one."""
+    """None where the store cannot be read, which is then said, as is what is left out."""
     try:
         store = Store()
         everything = store.runs()
@@ -49,16 +49,6 @@ def found() -> Models | None:
     restorers, problems = photos.opened(there, runs.restorer)
     for problem in problems:
         st.warning(as_written(problem), icon=":material/broken_image:")
-    if not restorers:
-        st.info(
-            "There is no model for photographs here. This trains one on a folder of them:",
-            icon=":material/model_training:",
-        )
-        st.code(
-            "python -m core train --family photo_denoiser --dataset pieces:FOLDER --seconds 3600",
-            language="bash",
-        )
-        return None
     small = {
         run.id: run
         for run in everything
@@ -67,6 +57,18 @@ def found() -> Models | None:
     titles = {AUTOMATIC: "Automatic, by the kind of noise"}
     titles |= unlike({id: there[id].title for id in restorers} | {id: sees(run) for id, run in small.items()})
     return Models(restorers, small, titles, state)
+
+
+def say_how_to_come_by_one() -> None:
+    st.info(
+        "There is no model for photographs here, only what needs none. The Library can take one in, "
+        "or this trains one in an hour, where FOLDER has photographs:",
+        icon=":material/model_training:",
+    )
+    st.code(
+        "python -m core train --family photo_denoiser --dataset pieces:FOLDER --seconds 3600", language="bash"
+    )
+    st.page_link(shell.to("build/library.py"), label="Import a run", icon=":material/inventory_2:")
 
 
 def unlike(titles: Mapping[str, str]) -> dict[str, str]:

@@ -51,8 +51,8 @@ def show(models: Models, photo: Photo) -> None:
     )  # fmt: skip
     seed = int(draw)
     ours = {id: f"Ours, {models.titles[id]}" for id in models.restorers}
-    automatic = denoisers.automatic(models.restorers)
-    several = [*denoisers.classical(), automatic, *denoisers.learnt(models.restorers, ours)]
+    automatic = [denoisers.automatic(models.restorers)] if models.restorers else []
+    several = [*denoisers.classical(), *automatic, *denoisers.learnt(models.restorers, ours)]
     titles = {one.key: one.title for one in several}
     chosen = st.pills(
         "Methods", list(titles), selection_mode="multi", default=[key for key in titles if key not in SLOW],

@@ -91,10 +91,8 @@ def show(subject: Subject) -> None:
         if place is not None:
             names = run.record.dataset.get("class_names", [])
             maps([place.map(f"The codes at β = {beta(run):g}", names)], key=f"ladder-map-{run.id}")
-    left, right, _ = st.columns([1, 1, 4])
-    with left:
+    with st.container(horizontal=True):
         download("Table", lambda: csv(table(ladder, surveys)), "beta.csv", "text/csv", "table")
-    with right:
         download("Pictures", lambda: saved(subject, model), f"{run.id}.png", "image/png", "photo_library")
 
 

@@ -40,12 +40,12 @@ def pick_damage() -> str:
 def show(picture: Input, models: Models, name: str) -> None:
     shape = picture.pixels.shape
     scale = scale_for(name, (shape[0], shape[1], shape[2]))
-    left, middle, right = st.columns([4, 1.2, 1.2], vertical_alignment="bottom", gap="medium")
-    level = left.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params")
-    every = middle.toggle("All levels", value=False, key="every", bind="query-params")
-    right.button(
-        "Other noise", icon=":material/casino:", on_click=draw_again, disabled=not (level and BY_NAME[name].random)
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        level = st.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params", width=420)
+        every = st.toggle("All levels", value=False, key="every", bind="query-params")
+        st.button(
+            "Other noise", icon=":material/casino:", on_click=draw_again, disabled=not (level and BY_NAME[name].random)
+        )  # fmt: skip
     seed = st.session_state.get("noise", 0)
     amount = severity(name, level, scale) if level else None
     words = (

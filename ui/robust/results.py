@@ -245,11 +245,11 @@ def summary(wish: Wish, entries: list[Entry]) -> None:
     idle = next((entry for entry in entries if entry.key == NOTHING), None)
     if idle is None:
         return
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.markdown("**Over all damages**")
-    fair = right.toggle(
-        "Fair: leave out what any of these learnt with", value=False, key="fair", bind="query-params"
-    )
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.markdown("**Over all damages**", width="content")
+        fair = st.toggle(
+            "Fair: leave out what any of these learnt with", value=False, key="fair", bind="query-params"
+        )
     learnt = {name for entry in entries for name in entry.trained_on}
     places = [place for place, name in enumerate(wish.protocol.corruptions) if not (fair and name in learnt)]
     scored = [(entry, relative_error(entry.measured, idle.measured, places)) for entry in entries]

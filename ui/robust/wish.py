@@ -57,28 +57,29 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
             "picture. Intervals hold 95% and treat pictures as the units; who is better is decided by "
             "paired differences. Of PSNR, a picture that comes back as it was counts 58.9 dB, as if 8 bits had rounded it."
         )
-        cells = st.columns([1, 1, 1.4, 1.4], vertical_alignment="bottom")
+        row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
         usual = min(there, USUAL.pictures)
-        pictures = cells[0].selectbox(
+        pictures = row.selectbox(
             "Test pictures",
             sizes,
             sizes.index(usual),
             format_func="{:,}".format,
             key=f"pictures-{group.key}",
             bind="query-params",
+            width=160,
         )
-        seeds = cells[1].selectbox(
-            "Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds", bind="query-params"
+        seeds = row.selectbox(
+            "Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds", bind="query-params", width=160
         )
         there = are_there(runs[0], Protocol(int(pictures), int(seeds)))
-        classical = cells[2].toggle(
+        classical = row.toggle(
             "Classical denoisers",
             value=there,
             key="classical",
             bind="query-params",
             help="NL-means, total variation and wavelets of scikit-image, on 100 pictures: they are slow.",
         )
-        search = cells[3].toggle(
+        search = row.toggle(
             "Codes by search", value=False, key="search", bind="query-params",
             help="Beside each encoder's code the best that a descent finds: inversion, for the GAN above all. On 100 pictures.",
         )  # fmt: skip

@@ -142,6 +142,71 @@ def test_keys_walk_from_picture_to_picture_and_say_which(app: Server, page: Page
     expect(page.get_by_alt_text(f"picture {number}", exact=False).first).to_be_visible(timeout=PATIENCE)
 
 
+def test_escape_lets_go_of_one_thing_at_a_time(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    card, told, lasso = page.locator(".card").first, page.locator(".told"), page.locator(".tool")
+    lasso.click()
+    top.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(told).to_contain_text("Chosen")
+    settle(page)
+    expect(card).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+    expect(lasso).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    expect(lasso).to_have_attribute("aria-pressed", "false")
+    expect(told).to_have_text("Lasso put away")
+    page.keyboard.press("Escape")
+    expect(told).to_have_text("Nothing chosen")
+    expect(page.get_by_text("Click a picture on the map")).to_be_visible(timeout=PATIENCE)
+
+    lasso.click()  # where the focus stays
+    page.keyboard.press("Escape")
+    expect(lasso).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_lasso_that_is_being_drawn_is_let_go(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    page.get_by_role("button", name="Lasso").click()
+    page.mouse.move(*spot(top, 0.3, 0.2))
+    page.mouse.down()
+    for corner in ((0.7, 0.2), (0.7, 0.8), (0.3, 0.8)):
+        page.mouse.move(*spot(top, *corner), steps=6)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    settle(page)
+    expect(page.locator(".tool")).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_text("The lasso holds")).to_be_hidden()
+
+
+def test_a_card_goes_with_the_focus_and_wherever_escape_is_pressed(app: Server, page: Page) -> None:
+    top = opened(page, app)
+    card = page.locator(".card").first
+    top.focus()
+    page.keyboard.press("ArrowRight")
+    expect(card).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(card).to_be_hidden()
+    page.mouse.move(*spot(top, 0.5, 0.5))
+    expect(card).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card).to_be_hidden()
+    expect(page.locator(".told")).not_to_have_text("Nothing chosen")  # the map itself was not asked
+
+
+def test_what_is_pressed_shows_in_forced_colours(app: Server, page: Page) -> None:
+    page.emulate_media(forced_colors="active")
+    opened(page, app)
+    button = page.locator(".legend button", has_text="7")
+    colour = "e => getComputedStyle(e).backgroundColor"
+    before, dot = button.evaluate(colour), button.locator("i").evaluate(colour)
+    button.click()
+    assert button.evaluate(colour) not in (before, "rgba(0, 0, 0, 0)")
+    assert dot == button.locator("i").evaluate(colour) != before
+
+
 def test_two_variants_are_linked(app: Server, page: Page) -> None:
     visit(page, f"{app.url}/latent?run={RUN}")
     expect(page.locator("canvas.top").first).to_be_visible(timeout=PATIENCE)

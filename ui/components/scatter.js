@@ -60,6 +60,7 @@ export default function ({ data, parentElement, setStateValue }) {
     for (const panel of panels) panel.view = whole(panel)
     ask()
   }
+  tool.onkeydown = (event) => event.key === "Escape" && (hide() || dropLasso())
   showTool()
 
   function showTool() {
@@ -102,7 +103,8 @@ export default function ({ data, parentElement, setStateValue }) {
     const top = element.querySelector(".top")
     top.setAttribute(
       "aria-label",
-      `${panel.title}: ${count} pictures. Arrow keys go to the next picture, Enter chooses it, plus and minus zoom, 0 shows all.`
+      `${panel.title}: ${count} pictures. Arrow keys go to the next picture, Enter chooses it, Escape lets go, ` +
+        "plus and minus zoom, 0 shows all."
     )
     const one = {
       ...panel,
@@ -332,7 +334,7 @@ export default function ({ data, parentElement, setStateValue }) {
     clearTimeout(waiting)
     if (found !== hovered) {
       hovered = found
-      for (const other of panels) other.card.style.display = "none"
+      hideCards()
       ask()
     }
     waiting = setTimeout(() => {
@@ -340,6 +342,29 @@ export default function ({ data, parentElement, setStateValue }) {
       else if (!decode(panel, px, py)) return void (panel.card.style.display = "none")
       put(panel, px, py)
     }, hovered === null && panel.tileSheet ? 0 : WAIT)
+  }
+
+  function hideCards() {
+    for (const panel of panels) panel.card.style.display = "none"
+  }
+
+  // Whether anything was there to hide.
+  function hide() {
+    const open = hovered !== null || panels.some((panel) => panel.card.style.display === "block")
+    clearTimeout(waiting)
+    hovered = null
+    hideCards()
+    ask()
+    return open
+  }
+
+  // Whether there was one.
+  function dropLasso() {
+    if (!memory.lasso) return false
+    memory.lasso = false
+    showTool()
+    told.textContent = "Lasso put away"
+    return true
   }
 
   // What the decoder makes of a place where no picture is.
@@ -361,7 +386,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function choose(i) {
     memory.picked = i
-    if (i !== null) told.textContent = `Chosen: ${describe(i)}`
+    told.textContent = i === null ? "Nothing chosen" : `Chosen: ${describe(i)}`
     ask()
     setStateValue("picked", i ?? -1)
   }
@@ -426,11 +451,15 @@ export default function ({ data, parentElement, setStateValue }) {
       start = left ? { at: left, view: { ...panel.view }, lasso: false, moved: true } : null
     }
     top.onpointerleave = () => {
-      if (start) return
-      clearTimeout(waiting)
-      hovered = null
-      for (const other of panels) other.card.style.display = "none"
-      ask()
+      if (!start) hide()
+    }
+    top.onblur = hide
+    // One thing at a time, what was begun last first.
+    const letGo = () => {
+      if (!start?.lasso) return hide() || dropLasso() || choose(null)
+      start = panel.corners = null
+      dropLasso()
+      hide()
     }
     const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }
     top.onkeydown = (event) => {
@@ -440,7 +469,7 @@ export default function ({ data, parentElement, setStateValue }) {
       else if (event.key === "-") zoom(...middle, 0.8)
       else if (event.key === "0") root.querySelector(".home").click()
       else if (event.key === "Enter" && hovered !== null) choose(hovered)
-      else if (event.key === "Escape") choose(null)
+      else if (event.key === "Escape") letGo()
       else if (WAYS[event.key]) walk(panel, WAYS[event.key])
       else return
       event.preventDefault()
@@ -489,8 +518,13 @@ export default function ({ data, parentElement, setStateValue }) {
     ask()
   })
   observer.observe(root)
+  const dismiss = (event) => event.key === "Escape" && hide() // the pointer brings a card wherever the focus is
+  document.addEventListener("keydown", dismiss)
   ask()
-  root.end = () => observer.disconnect()
+  root.end = () => {
+    observer.disconnect()
+    document.removeEventListener("keydown", dismiss)
+  }
   return root.end
 }
 
@@ -502,7 +536,8 @@ function extremes(values) {
   return [at(0.01), at(0.99)]
 }
 
-const short = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(2)).toString())
+const short = (value) =>
+  (Math.abs(value) >= 100 ? value.toFixed(0) : Number(value.toPrecision(2)).toString()).replaceAll("-", "−")
 
 // A uniform grid over the points: which of them lie in a cell, in one array.
 function indexed(xy, count) {

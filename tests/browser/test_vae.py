@@ -107,6 +107,28 @@ def test_a_picture_of_the_manifold_is_looked_at_closer(app: Server, page: Page) 
     assert "across=0.75" in page.url and "up=0.75" in page.url  # as far out as half of the square goes
 
 
+def test_keys_mark_and_name_the_picture_that_enter_looks_at(app: Server, page: Page) -> None:
+    chapter(page, app, "The manifold")
+    tiles, cell, told = (page.locator(name) for name in (".tiles", ".tiles .cell", ".tiles .told"))
+    expect(tiles).to_be_visible(timeout=PATIENCE)
+    expect(cell).to_be_hidden()
+    tiles.focus()
+    expect(cell).to_be_visible()
+    expect(told).to_have_text("row 1, column 1")
+    page.keyboard.press("ArrowRight")
+    expect(told).to_have_text("row 1, column 2")
+    hover(page, tiles, 0.9, 0.1)
+    page.mouse.move(0, 0)
+    expect(cell).to_be_visible()  # where the pointer left it, which is where keys go on
+    page.keyboard.press("Enter")
+    page.wait_for_url("**zoom=2*")
+    settle(page)
+    expect(told).to_contain_text("Looking closer at row 15, column 15")
+    expect(cell).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(cell).to_be_hidden()
+
+
 def test_the_bound_climbs_above_the_elbo(app: Server, page: Page) -> None:
     chapter(page, app, "The objective")
     told = page.get_by_text("above the ELBO")

@@ -6,6 +6,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   image.src = data.sheet
   image.alt = data.alt
   root.setAttribute("aria-label", `${data.alt}. Arrow keys move, Enter looks closer.`)
+  const told = root.querySelector(".told") ?? root.appendChild(document.createElement("p"))
+  told.className = "told"
+  told.setAttribute("aria-live", "polite")
   const last = data.side - 1
   root.at ??= [0, 0]
 
@@ -22,10 +25,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return [place((event.clientY - box.top) / box.height), place((event.clientX - box.left) / box.width)]
   }
   const choose = () => setTriggerValue("cell", root.at)
+  const name = () => `row ${root.at[0] + 1}, column ${root.at[1] + 1}`
+  // Whoever goes by keys has to see where Enter would look.
+  const rest = () => (root.matches(":focus-visible") ? mark(...root.at) : (cell.hidden = true))
 
-  cell.hidden = true
+  rest()
+  root.onfocus = () => {
+    rest()
+    if (!cell.hidden) told.textContent = name()
+  }
+  root.onblur = () => (cell.hidden = true)
   root.onpointermove = (event) => mark(...from(event))
-  root.onpointerleave = () => (cell.hidden = true)
+  root.onpointerleave = rest
   root.onclick = (event) => {
     mark(...from(event))
     choose()
@@ -33,9 +44,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
   root.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
-    if (event.key === "Enter") return choose()
+    if (event.key === "Enter") {
+      told.textContent = `Looking closer at ${name()}`
+      return choose()
+    }
     if (!KEYS[event.key]) return
     event.preventDefault()
     mark(...root.at.map((value, i) => Math.min(last, Math.max(0, value + KEYS[event.key][i]))))
+    told.textContent = name()
   }
 }

@@ -22,6 +22,7 @@ from core.profiles import in_srgb
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
+DIM = 64  # what has fractions and is no brighter does not go to 255: it holds light, of which 1 may be white
 MAX_NAME = 80
 LONGEST_SUFFIX = 4
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
@@ -82,15 +83,15 @@ def read(data: bytes, name: str, background: tuple[int, int, int] = (255, 255, 2
 
 
 @contextmanager
-def decoding(data: bytes, name: str) -> Iterator[None]:
+def decoding(data: bytes, name: str, most: int = MAX_BYTES) -> Iterator[None]:
     """The block in which a file is decoded: for one thread at a time, without warnings.
 
     Raises Refused for an empty or too large file before the block begins, and in place of whatever the block raises.
     """
     if not data:
         raise Refused(name, "is empty. Choose the file again; the copy may not have finished.")
-    if len(data) > MAX_BYTES:
-        limit = f"{MAX_BYTES / 2**20:.0f} MB"
+    if len(data) > most:
+        limit = f"{most / 2**20:.0f} MB"
         raise Refused(name, f"is larger than the limit of {limit}. Save a smaller copy, for example as JPEG.")
     try:
         with _DECODING, warnings.catch_warnings():
@@ -281,7 +282,7 @@ def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:
     low, high = float(deep.min()), float(deep.max())
     if mode == "F" and low >= 0 and high <= 1:
         low, high, note = 0.0, 1.0, "values from 0 to 1 scaled to 8 bits"
-    elif mode == "F" and low >= 0 and high <= 255:
+    elif mode == "F" and low >= 0 and DIM < high <= 255:
         low, high, note = 0.0, 255.0, "fractional values rounded to 8 bits"
     elif mode != "F" and low >= 0 and high <= 65535:
         low, high, note = 0.0, 65535.0, "16-bit values scaled to 8 bits"

@@ -29,6 +29,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from core.intake import clean_name, container, decoding, eight_bit, opened, orientation_of, upright
 from core.profiles import MAX_PROFILE, is_profile
 
+MAX_BYTES = 150 * 2**20  # as many as three for each of the pixels that a picture may have
 QUALITY = 95
 MAX_EXIF = 65_533  # bytes that fit into a JPEG segment
 WEBP_SIDE = 16_383  # pixels; only the canvas of an animation can be larger
@@ -96,14 +97,14 @@ def read(data: bytes, name: str) -> Original:
     EXIF data and colour profiles that are damaged, too large or made for other pixels are left out, with a note.
 
     Args:
-        data: the whole file, at most `intake.MAX_BYTES`.
+        data: the whole file, at most `MAX_BYTES`.
         name: what the visitor calls it; `clean_name` makes it fit for display.
 
     Raises:
         Refused: as `intake.read` does. Nothing else is raised.
     """
     name = clean_name(name)
-    with decoding(data, name):
+    with decoding(data, name, MAX_BYTES):
         return _decode(data, name)
 
 

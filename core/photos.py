@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.families.photo_denoiser import LUMA, PhotoDenoiser
+from core.families.photo_denoiser import LUMA, PhotoDenoiser, drawn
 from core.family import Restorer
 from core.store import Run, Store, StoreError
 
@@ -28,6 +28,7 @@ UNSEEN = 48  # of it on either side: what a tile knows too little about, so clos
 STRIP = 256  # rows of a picture that are worked on at once
 GRID = 16  # tiles begin at multiples, so that all of them are folded and halved alike
 LOOK, LOOKS = 256, 4  # the noise is judged on LOOKS x LOOKS squares of LOOK pixels
+BARELY = 0.1  # of a square: as much may be burnt out or black
 LITTLE = 2.5 / 255  # noise of which one cannot tell whether it is a picture's own texture
 WHITE = 0.2  # grain up to which noise counts as white; of white noise up to 0.17 was seen, of grass 0.3
 COLOURFUL = 0.1  # of the noise, from where on that of its colours can be told by itself
@@ -140,9 +141,9 @@ class Noise:
 
 @torch.inference_mode()
 def noise(model: Restorer, x: Tensor) -> Noise:
-    """Of x (3,H,W): the level, and the grain of what the model takes away in the midst of it."""
+    """Of x (3,H,W): the level, and the grain of what the model takes away, in the midst of it if that is not empty."""
     sigma = level(model, x)
-    part = middle(looks(x))
+    part = telling(looks(x))
     taken = part - model.restore(part[None].to(model.device), sigma)[0].cpu()
     taken = taken - taken.mean((1, 2), keepdim=True)
     shades = taken - taken.mean(0)
@@ -153,16 +154,25 @@ def noise(model: Restorer, x: Tensor) -> Noise:
 
 
 def correlation(x: Tensor) -> float:
-    """Of neighbouring pixels in x (C,H,W), whose mean is 0; nan where x is."""
+    """Of neighbouring pixels in x (C,H,W), whose mean is 0, across and down; nan where x is or has no neighbours."""
     power = x.square().mean()
-    beside = (x[:, :, 1:] * x[:, :, :-1]).mean() + (x[:, 1:] * x[:, :-1]).mean()
-    return float(beside / 2 / power) if power > 1e-9 else math.nan
+    products = [part.mean() for part in (x[:, :, 1:] * x[:, :, :-1], x[:, 1:] * x[:, :-1]) if part.numel()]
+    return float(sum(products) / len(products) / power) if products and power > 1e-9 else math.nan
 
 
-def middle(x: Tensor) -> Tensor:
-    """At most LOOK a side."""
-    top, left = (max(0, length - LOOK) // 2 for length in x.shape[1:])
-    return x[:, top : top + LOOK, left : left + LOOK]
+def telling(x: Tensor) -> Tensor:
+    """x (C,H,W) -> at most LOOK a side: of the squares that are hardly burnt out or black the one nearest to the middle."""
+    centre = [max(0, length - LOOK) // 2 for length in x.shape[1:]]
+    rows, columns = (
+        sorted({*places(length), middle}) for length, middle in zip(x.shape[1:], centre, strict=True)
+    )
+    corners = [(r, c) for r in rows for c in columns]
+    squares = torch.stack([x[:, r : r + LOOK, c : c + LOOK] for r, c in corners])
+    if x.shape[2] < 2:
+        return squares[0]
+    empty = drawn(squares[None])[0].tolist()
+    order = range(len(corners))
+    return squares[min(order, key=lambda i: (max(empty[i], BARELY), math.dist(corners[i], centre)))]
 
 
 @dataclass(frozen=True)

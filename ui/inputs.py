@@ -102,7 +102,10 @@ def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Inp
 
 def upload_files(arrived: Callable[[], None], single: bool) -> list[tuple[bytes, str]]:
     label = "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine."
-    return files(label, "upload" if single else "uploads", single=single, arrived=arrived)[:MOST]
+    found = files(label, "upload" if single else "uploads", single=single, arrived=arrived)
+    if len(found) > MOST:
+        st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
+    return found[:MOST]
 
 
 def brought() -> list[intake.Picture]:

@@ -11,27 +11,41 @@ from ui.words import as_written
 
 # With those of HEIC and AVIF, which are refused in words of ours: the uploader has but "not allowed".
 SUFFIXES = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif", "avif"]
-KEPT = 2**27  # bytes that a session keeps of them
+KEPT = 2**28  # bytes that a session keeps of them
 
 
 def files(
-    label: str, key: str, *, single: bool = False, arrived: Callable[[], None] = lambda: None
+    label: str,
+    key: str,
+    *,
+    most: int = intake.MAX_BYTES,
+    single: bool = False,
+    arrived: Callable[[], None] = lambda: None,
 ) -> list[tuple[bytes, str]]:
-    """Draw the uploader: content and name of what lies in it, else of what lay in it before. `arrived` hears of every change."""
+    """Draw the uploader: content and name of what lies in it, else of what lay in it before. `arrived` hears of every change.
+
+    Of each file it takes `most` bytes.
+    """
     found = st.file_uploader(
         label,
         type=SUFFIXES,
         accept_multiple_files=not single,
-        max_upload_size=intake.MAX_BYTES // 2**20,
+        max_upload_size=most // 2**20,
         key=key,
         on_change=changed,
         args=[key, arrived],
     )
     several = found if isinstance(found, list) else [found] if found else []
+    beneath = (
+        st.empty()
+    )  # always there: else all below would move, and what stood there linger while a page works
     here = [(file.getvalue(), file.name) for file in several]
     if here:
         st.session_state[kept_as(key)] = here if sum(len(data) for data, _ in here) <= KEPT else []
-    return here or from_before(key, arrived)
+    if here:
+        return here
+    with beneath:
+        return from_before(key, arrived)
 
 
 def from_before(key: str, arrived: Callable[[], None]) -> list[tuple[bytes, str]]:

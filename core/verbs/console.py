@@ -31,13 +31,14 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, limit: int) -> bytes:
+    """At most `limit` bytes and one more, so that whoever decodes them can say what is too large."""
     from core.files import check_file
-    from core.intake import MAX_BYTES
 
     try:
-        check_file(path, MAX_BYTES)
-        return path.read_bytes()
+        check_file(path, sys.maxsize)
+        with path.open("rb") as file:
+            return file.read(limit + 1)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:

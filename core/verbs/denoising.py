@@ -21,7 +21,7 @@ AUTO = "auto"
 
 def declare(verbs: Verbs) -> None:
     one = verbs.add(denoise, "Clean noisy photographs, each at its own size and in its own format.")
-    one.add_argument("file", nargs="+", type=Path, metavar="FILE", help="pictures, or folders of them")
+    one.add_argument("file", nargs="+", type=named, metavar="FILE", help="pictures, or folders of them")
     one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
     one.add_argument("--model", default=AUTO, metavar="RUN", help="default: auto, by the kind of noise")
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1.5; default: 1")
@@ -32,6 +32,13 @@ def declare(verbs: Verbs) -> None:
         metavar="X",
         help="share of light and dark, grain and all, to give back, 0 to 1",
     )
+
+
+def named(text: str) -> Path:
+    """No text is the working folder to Path, and an empty variable to a shell: all in it would be cleaned."""
+    if not text:
+        raise argparse.ArgumentTypeError("a file needs a name")
+    return Path(text)
 
 
 def denoise(options: argparse.Namespace) -> None:
@@ -50,7 +57,7 @@ def denoise(options: argparse.Namespace) -> None:
     places = Places(path for path, _ in pictures)
     for path, under in pictures:
         try:
-            photo = original.read(read_file(path), path.name)
+            photo = original.read(read_file(path, original.MAX_BYTES), path.name)
         except (Refused, BadInput) as error:
             say(f"left out: {error}")
             continue
@@ -58,6 +65,8 @@ def denoise(options: argparse.Namespace) -> None:
         name, noise = photos.fitting(models, x)
         pixels = photos.finished(photos.restored(models[name], photo.pixels, wish.knowing(noise)))
         file = places.free(options.out / under, original.denoised_name(photo))
+        if file.exists():
+            say(f"replaced: {file}")
         save(file, original.write(photo, pixels))
         cleaned += 1
         say(f"{path}: noise {255 * noise.sigma:.1f} of 255, {noise.kind}; cleaned by {name}")

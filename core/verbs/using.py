@@ -139,7 +139,7 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     store = Store(options.store)
     models = {name: ready(store.run(name)) for name in options.run}
-    pictures = [intake.read(read_file(path), path.name) for path in options.images]
+    pictures = [intake.read(read_file(path, intake.MAX_BYTES), path.name) for path in options.images]
     table = []
     for number, picture in enumerate(pictures, 1):
         for name, model in models.items():

@@ -105,6 +105,32 @@ def test_nothing_readable_and_no_model_are_said(
     assert "there is no model that cleans photographs" in capsys.readouterr().err
 
 
+def test_no_name_is_no_folder(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of a variable that is not set: it would be the working folder, with all that lies in it."""
+    assert main(["denoise", "", "--out", str(tmp_path / "out")]) == 2
+    assert "a file needs a name" in capsys.readouterr().err
+
+
+def test_what_is_replaced_is_said(
+    store: Store, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lying-denoised.jpg").write_text("mine")
+    assert main(["denoise", str(album / "lying.jpg"), "--out", str(tmp_path)]) == 0
+    assert f"replaced: {tmp_path / 'lying-denoised.jpg'}" in capsys.readouterr().err
+
+
+def test_as_large_a_file_is_taken_as_its_pixels_need(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "noise.png"
+    save(file)
+    monkeypatch.setattr("core.intake.MAX_BYTES", len(file.read_bytes()) - 1)
+    assert main(["denoise", str(file), "--out", str(tmp_path / "out")]) == 0
+    monkeypatch.setattr("core.original.MAX_BYTES", len(file.read_bytes()) - 1)
+    assert main(["denoise", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "Save a smaller copy" in capsys.readouterr().err
+
+
 def save(file: Path, seed: int = 0, kind: str = "PNG") -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(scene(20, 20, seed=seed)).save(buffer, kind)

@@ -102,6 +102,7 @@ def test_sixteen_bit_colour_keeps_its_high_byte() -> None:
         ([0.0, 0.5, 1.0], [0, 128, 255], "from 0 to 1"),
         ([0.0, 99.6, 200.0], [0, 100, 200], "rounded"),
         ([-10.0, 0.0, 10.0], [0, 128, 255], "from -10 to 10"),
+        ([0.0, 4.0, 8.0], [0, 128, 255], "from 0 to 8 stretched"),  # of light: 8 of 255 would be black
         ([np.nan, 0.0, 3e38], [0, 0, 255], "stretched"),
         ([-3e38, 0.0, 3e38], [0, 128, 255], "stretched"),
         ([-7.0, -7.0, -7.0], [0, 0, 0], "stretched"),

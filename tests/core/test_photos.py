@@ -201,6 +201,25 @@ def test_a_frame_hides_no_noise(sigma: int) -> None:
     )
 
 
+@pytest.mark.parametrize("middle", [255, 0])
+def test_an_empty_middle_is_not_what_noise_is_judged_by(middle: int) -> None:
+    models, _ = opened(photos.denoisers(Store(BOX)))
+    cat, coffee = (sample_photos()[name][:300, :400] for name in ("cat", "coffee"))
+    clean = np.tile(np.concatenate([cat, coffee]), (1, 2, 1))
+    clean[160:-160, 260:-260] = middle
+    noisy = (clean + np.random.default_rng(0).normal(0, 10, clean.shape)).clip(0, 255).round()
+    noisy[160:-160, 260:-260] = middle  # as a burnt out sky, or the night
+    id, found = fitting(models, photos.as_colour(noisy.astype(np.uint8)))
+    assert models[id].config.noise == "gaussian" and abs(found.grain) < 0.1
+
+
+def test_grain_needs_neighbours_in_one_direction_alone() -> None:
+    line = torch.nn.functional.avg_pool2d(torch.randn(3, 1, 5002, generator=seeded()), (1, 3), 1)
+    across, down = photos.correlation(line), photos.correlation(line.transpose(1, 2))
+    assert across == pytest.approx(0.66, abs=0.03) and down == pytest.approx(across)
+    assert math.isnan(photos.correlation(torch.ones(3, 1, 1)))
+
+
 # --- wishes -----------------------------------------------------------------------------------------------------
 
 

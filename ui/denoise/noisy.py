@@ -76,7 +76,7 @@ def one_of(pictures: Sequence[Photo]) -> Photo:
     if len(pictures) == 1:
         return pictures[0]
     names = [f"{number}. {photo.name}" for number, photo in enumerate(pictures, 1)]
-    name = st.selectbox(f"Shown, of {len(pictures)}", names, key="shown")
+    name = st.selectbox(f"Shown, of {len(pictures)}", names, len(names) - 1, key="shown")
     return pictures[names.index(name)]
 
 

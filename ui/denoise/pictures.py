@@ -68,11 +68,16 @@ def pick(noisy: bool) -> list[Photo]:
 
 
 def uploads() -> list[Photo]:
-    label = "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each, at any size. They stay on this machine."
-    found = files(label, "photographs")
+    limit = f"up to {original.MAX_BYTES // 2**20} MB each, at any size"
+    label = f"PNG, JPEG, WebP, BMP, TIFF or GIF, {limit}. They stay on this machine."
+    found = files(label, "photographs", most=original.MAX_BYTES, arrived=show_the_newest)
     if len(found) > MOST:
         st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
     return opened(found[:MOST])
+
+
+def show_the_newest() -> None:
+    st.session_state.pop("shown", None)
 
 
 def opened(files: Sequence[tuple[bytes, str]]) -> list[Photo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from core.store import Store
 from tests.serving import ROOT, Server, settle, visit
 from ui.decoding import MACHINE, SCRIPT, address_of_decoder
 
+HEADER = 60  # pixels that the page's own bar covers
 PATIENCE = 60_000  # milliseconds; the first visit waits for torch
 BOX = Store(ROOT / "models_store")
 SHIPPED = [run for run in BOX.runs() if export.kept(run) is not None]
@@ -93,12 +95,15 @@ def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> 
 def test_pictures_follow_the_pointer(app: Server, page: Page, engine: str) -> None:
     pad = opened(page, app, f"?engine={engine}", engine)
     assert page.locator(".canvas").evaluate("e => e.engine") == engine
+    count, told = page.locator(".canvas").evaluate("e => [e.drawn, e.querySelector('.engine').textContent]")
+    assert ("ms a picture" in told) == (count > 2)  # the first two warm up
     shots = []
     for across, down in ((0.3, 0.3), (0.7, 0.6)):
         page.mouse.move(*spot(pad, across, down))
         page.wait_for_timeout(800)
         shots.append(seen(page))
     assert len(shots[0]) == 2 and all(a != b for a, b in zip(*shots, strict=True))
+    expect(page.locator(".engine")).to_contain_text("ms a picture")
 
 
 def test_without_a_network_the_browser_goes_on(app: Server, page: Page, page_errors: list[str]) -> None:
@@ -173,6 +178,14 @@ def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: 
     page.wait_for_url("**at=3*")
     page.wait_for_timeout(300)
     assert seen(page) != shot
+    expect(page.get_by_role("application", name="Plane of codes.")).to_be_focused()
+    spoken, lines = page.locator(".spoken"), page.locator(".view p").all_inner_texts()
+    expect(spoken).to_have_text(f"3.00, 0.00. Variational: {lines[0]}. GAN: {lines[1]}")
+    page.keyboard.down("ArrowDown")
+    page.wait_for_timeout(300)
+    expect(spoken).to_contain_text("3.00, 0.00.")
+    page.keyboard.up("ArrowDown")
+    expect(spoken).to_contain_text("3.00, −0.05.")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take pin 1 out")).to_be_visible()
     page.get_by_role("button", name="Take pin 1 out").click()
@@ -198,6 +211,11 @@ def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: S
     expect(shown).to_have_attribute("aria-pressed", "false")
     page.mouse.move(*spot(pad, -0.1, 0.6))
     expect(shown).to_have_attribute("aria-pressed", "true")
+    page.emulate_media(forced_colors="active")
+    grounds = page.get_by_role("group", name="pinned pictures").get_by_role("button", name="Show pin")
+    one, other = grounds.evaluate_all("all => all.map(e => getComputedStyle(e).backgroundColor)")
+    assert one != other
+    page.emulate_media(forced_colors="none")
 
     page.get_by_test_id("stButtonGroup").get_by_text("Seeds", exact=True).click()
     expect(page.get_by_role("button", name="Show pin")).to_have_count(0, timeout=PATIENCE)
@@ -273,11 +291,20 @@ def test_a_socket_that_closed_while_nobody_asked_gives_way(
 def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page: Page) -> None:
     opened(page, app)
     shot = seen(page)
-    dial = page.locator(".dials input").first
+    dial = page.get_by_role("slider", name=re.compile(r"^Variational: added to z\d+$")).first
     dial.evaluate("e => { e.value = e.max; e.oninput() }")
     page.wait_for_timeout(400)
     after = seen(page)
     assert after[0] != shot[0] and after[1] == shot[1]  # the first variant's number
+    words = dial.get_attribute("aria-valuetext")
+    assert words == f"{float(dial.evaluate('e => e.value')):.2f}" != "0.00"
+    expect(page.locator(".dials label").first).to_contain_text(words)
+    dial.press("Delete")
+    expect(dial).to_have_attribute("aria-valuetext", "0.00")
+    page.wait_for_timeout(400)
+    assert seen(page) == shot
+    names = page.locator(".dials input").evaluate_all("all => all.map(e => e.ariaLabel)")
+    assert len(set(names)) == len(names) == 64
     for other in page.locator(".dials input").all()[:6]:
         other.evaluate("e => { e.max = 50; e.value = 50; e.oninput() }")
     expect(page.locator(".view p").first).to_contain_text("Beyond what the prior covers")
@@ -295,10 +322,21 @@ def test_numbers_that_say_less_are_folded_away(app: Server, page: Page) -> None:
     assert seen(page) != shot
 
 
-def test_a_narrow_window_holds_the_canvas(app: Server, page: Page) -> None:
-    page.set_viewport_size({"width": 420, "height": 800})
-    opened(page, app)
+@pytest.mark.parametrize(("width", "height"), [(360, 640), (420, 800), (700, 450)])
+def test_a_narrow_window_holds_the_canvas(app: Server, page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    pad = opened(page, app)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    pad.dblclick()
+    together = "all => all.map(e => e.getBoundingClientRect()).flatMap(box => [box.top, box.bottom])"
+    ends = page.locator(".pad, .view canvas").evaluate_all(together)
+    assert max(ends) - min(ends) < height - HEADER
+    shown, out = (
+        page.get_by_role("button", name=f"{name} pin 1").bounding_box() for name in ("Show", "Take")
+    )
+    assert shown and out and shown["x"] + shown["width"] <= out["x"]
+    pressed = page.locator(".tray button, .dials input:visible, summary")
+    assert min(pressed.evaluate_all("all => all.map(e => Math.min(e.offsetWidth, e.offsetHeight))")) >= 24
 
 
 def test_who_leaves_the_page_leaves_no_socket_open(app: Server, page: Page) -> None:

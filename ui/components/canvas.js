@@ -4,7 +4,10 @@ const TRAIL = 80 // places
 const DIALS = 6 // that are seen; the others are folded away
 const LATTICE = 2.5 // samples on either side of the middle, on the plane of seeds
 const SAME = 0.02 // standard deviations: a pin this near to the code of its place lies on the plane that is shown
+const WARM_UP = 2 // pictures, which take many times as long as the others
 const NAMES = { browser: "Decoding in the browser", socket: "Decoding on the server, by socket", fragment: "Decoding on the server, by rerun" }
+
+const written = (value) => (Math.round(100 * value) / 100).toFixed(2).replace("-", "−")
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".canvas")
@@ -42,11 +45,13 @@ function live(root, data, signature, setStateValue) {
   let ended = false
 
   root.innerHTML = `<div class="stage"><canvas class="pad" tabindex="0" role="application"
-      aria-label="Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div><p class="engine" aria-live="off"></p>
-      <div class="tray" aria-label="pinned pictures"></div></div></div>
+      aria-label="Plane of codes. Arrow keys move the pointer, Enter pins the picture."></canvas><div><div class="views"></div>
+      <p class="engine" aria-live="off"></p><p class="spoken" aria-live="polite"></p>
+      <div class="tray" role="group" aria-label="pinned pictures"></div></div></div>
     <div class="dials"></div><details hidden><summary></summary><div class="dials"></div></details>`
   const pad = root.querySelector(".pad")
   const told = root.querySelector(".engine")
+  const spoken = root.querySelector(".spoken")
   const tray = root.querySelector(".tray")
   for (const view of views) {
     const element = document.createElement("div")
@@ -242,9 +247,11 @@ function live(root, data, signature, setStateValue) {
       const now = performance.now()
       root.latency = now - began
       root.drawn = (root.drawn ?? 0) + 1
+      by.drawn = (by.drawn ?? 0) + 1
       state.stamps.push(now)
       while (state.stamps[0] < now - 1000) state.stamps.shift()
-      told.textContent = `${NAMES[by.name]} · ${root.latency.toFixed(1)} ms a picture${state.stamps.length > 5 ? ` · ${state.stamps.length} a second` : ""}`
+      const speed = by.drawn > WARM_UP ? ` · ${root.latency.toFixed(1)} ms a picture` : ""
+      told.textContent = NAMES[by.name] + speed + (state.stamps.length > 5 ? ` · ${state.stamps.length} a second` : "")
       for (const pin of state.pins.filter((one) => !one.drawn)) await develop(pin, by)
     } catch (error) {
       if (ended) return
@@ -272,11 +279,19 @@ function live(root, data, signature, setStateValue) {
     }
     canvas.getContext("2d").putImageData(image, 0, 0)
   }
+  function reach(view, z) {
+    const share = apart(view, z, view.mean) / view.limit
+    return share > 1 ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${(100 * share).toFixed(0)}% of the way out`
+  }
   function tellReach(view, z) {
-    const norm = apart(view, z, view.mean)
-    const out = norm > view.limit
-    view.words.className = out ? "out" : ""
-    view.words.textContent = out ? `Beyond what ${view.region} covers` : `Within ${view.region}: ${((100 * norm) / view.limit).toFixed(0)}% of the way out`
+    view.words.className = apart(view, z, view.mean) > view.limit ? "out" : ""
+    view.words.textContent = reach(view, z)
+  }
+  // Not while a key is held down: every step would be read out.
+  function speak() {
+    const codes = shownCodes()
+    const lines = views.map((view, number) => `${view.title}: ${reach(view, codes[number])}`)
+    spoken.textContent = [place().map(written).join(", "), ...lines].join(". ")
   }
 
   // --- the pad ---
@@ -408,7 +423,11 @@ function live(root, data, signature, setStateValue) {
       move(state.at)
     } else move([0, 1].map((k) => clip(state.at[k] + WAYS[event.key][k])))
   }
-  pad.onkeyup = (event) => WAYS[event.key] && release()
+  pad.onkeyup = (event) => {
+    if (!WAYS[event.key]) return
+    release()
+    speak()
+  }
 
   // --- pins and dials ---
 
@@ -502,30 +521,36 @@ function live(root, data, signature, setStateValue) {
       for (const [place, [k, name, low, high]] of view.dials.entries()) {
         const list = place < DIALS ? telling : rest
         if (views.length > 1 && (place === 0 || place === DIALS)) {
-          const whose = document.createElement("h5")
-          whose.textContent = view.title
-          whose.style.borderColor = view.colour
-          list.append(whose)
+          const head = document.createElement("h5")
+          head.textContent = view.title
+          head.style.borderColor = view.colour
+          list.append(head)
         }
-        const label = document.createElement("label")
-        const input = document.createElement("input")
+        const [label, input, sum] = ["label", "input", "span"].map((tag) => document.createElement(tag))
+        const whose = `${view.title}: added to ${name}`
         input.type = "range"
         input.step = "any"
         const reach = (high - low) / 2
         input.min = -reach
         input.max = reach
-        input.value = 0
-        input.oninput = () => {
-          view.turned.set(k, Number(input.value))
+        const set = (value) => {
+          input.value = value
+          sum.textContent = written(value)
+          input.setAttribute("aria-valuetext", sum.textContent)
+        }
+        const turn = (value) => {
+          set(value)
+          view.turned.set(k, value)
           forget()
           follow()
         }
-        input.ondblclick = () => {
-          input.value = 0
-          input.oninput()
-        }
-        label.append(name, input)
-        label.title = `${view.title}: added to ${name}; a double click takes it back`
+        input.oninput = () => turn(Number(input.value))
+        input.ondblclick = () => turn(0)
+        input.onkeydown = (event) => (event.key === "Delete" || event.key === "Backspace") && turn(0)
+        input.setAttribute("aria-label", whose)
+        label.title = `${whose}; a double click or Delete takes it back`
+        set(0)
+        label.append(name, input, sum)
         list.append(label)
       }
     const count = rest.querySelectorAll("label").length

@@ -46,14 +46,18 @@ COLUMNS = {
     "frechet": st.column_config.NumberColumn("New pictures ↓", format="%.2f", help="Classifier-Fréchet distance; once examined"),
     "made": st.column_config.DatetimeColumn("Made", format="D MMM YYYY"),
 }  # fmt: skip
+BACK = "What comes back"
+Told = tuple[str, np.ndarray | None]  # what tiles (n,C,H,W) are, and the tiles in uint8
 STYLE = """<style>
 .bn .sides { display: grid; grid-template-columns: minmax(7rem, 10rem) 1fr 1fr; gap: 0.7rem 1.1rem; align-items: center; }
 .bn .sides .label { margin: 0; }
+.bn .sides .told { display: none; }
 .bn .sides .name { font-weight: 600; line-height: 1.25; border-left: 4px solid; padding-left: 0.6rem; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   .bn .sides { grid-template-columns: 1fr; gap: 0.35rem; }
   .bn .sides .name { margin-top: 0.8rem; }
   .bn .sides .heads { display: none; }
+  .bn .sides .told { display: block; }
 }
 </style>"""
 
@@ -287,19 +291,19 @@ def pictures(runs: Sequence[Run], group: Group) -> str:
     )
     cells = [
         '<div class="heads"></div>',
-        *(f'<div class="label heads">{head}</div>' for head in ("What comes back", further)),
+        *(f'<div class="label heads">{head}</div>' for head in (BACK, further)),
     ]
     originals = shared_originals(runs)
     if originals is not None:
-        cells += side("The pictures themselves", "currentColor", originals, None)
+        cells += side("The pictures themselves", "currentColor", ("", originals), ("", None))
     for run, title, (back, new) in zip(runs, titles(runs, group), looks, strict=True):
-        cells += side(title, colour(run.record.family), back, new)
+        cells += side(title, colour(run.record.family), (BACK, back), (further, new))
     return block(STYLE, f'<div class="sides">{"".join(cells)}</div>')
 
 
-def side(title: str, hue: str, back: np.ndarray | None, new: np.ndarray | None) -> list[str]:
-    """Three cells; tiles are uint8 (n,C,H,W)."""
-    missing = "<small>no pictures</small>" if back is None else ""
+def side(title: str, hue: str, back: Told, new: Told) -> list[str]:
+    """Three cells, of which two have tiles with a head of their own where they stand below each other."""
+    missing = "<small>no pictures</small>" if back[1] is None else ""
     return [
         f'<div class="name" style="border-color: {hue}">{escape(title)}{missing}</div>',
         row_of(back, f"rebuilt by {title}"),
@@ -307,11 +311,13 @@ def side(title: str, hue: str, back: np.ndarray | None, new: np.ndarray | None) 
     ]
 
 
-def row_of(tiles: np.ndarray | None, what: str) -> str:
+def row_of(told: Told, what: str) -> str:
+    head, tiles = told
     if tiles is None:
         return "<div></div>"
     names = (f"picture {i + 1} {what}" for i in range(SHOWN))
-    return f"<div>{strip(tiles[:SHOWN], names, max(THUMBNAILS, min(SHOWN, len(tiles))))}</div>"
+    above = f'<div class="label told">{head}</div>' if head else ""
+    return f"<div>{above}{strip(tiles[:SHOWN], names, max(THUMBNAILS, min(SHOWN, len(tiles))))}</div>"
 
 
 def shared_originals(runs: Sequence[Run]) -> np.ndarray | None:

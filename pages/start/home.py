@@ -41,28 +41,30 @@ def main() -> None:
                 icon=":material/auto_fix_high:",
             )
             st.space(6)  # a choice ends that much above its row's end
+    tell_what_numbers_mean(shelf)
     for card in glance.cards():
         cards.row(card, shelf, shown)
-    tell_how_fair(shelf)
 
 
-def tell_how_fair(shelf: cards.Shelf) -> None:
+def tell_what_numbers_mean(shelf: cards.Shelf) -> None:
     counts, seen = (
         {int(run.test[name]) for run in shelf.runs.values() if name in run.test} for name in ("n", "ssim_n")
     )
-    if counts:
-        first = f", SSIM over the first {max(seen):,} of them" if seen and max(seen) < max(counts) else ""
-        st.caption(
-            "PSNR and SSIM: higher is better. SSE (squared error summed over a picture), NLL (negative log-likelihood of black "
-            "and white ones), probe error (of a linear classifier on codes) and classifier-Fréchet (near 0 for real pictures): "
-            f"lower is better. Means are over {max(counts):,} test pictures that no model has seen{first}. "
-            "Sure: by 90% or more. "
-            "One training run each: the numbers speak of these runs, not of the families. "
-            + (
-                "The GAN was never asked to rebuild: an encoder beside it guesses the code."
-                if "gan" in shelf.runs
-                else ""
-            )
+    if not counts:
+        return
+    first = f", SSIM over the first {max(seen):,} of them" if seen and max(seen) < max(counts) else ""
+    guessed = " The GAN was never asked to rebuild: an encoder beside it guesses the code."
+    with st.popover("What the numbers mean", icon=":material/help:", type="tertiary"):
+        st.markdown(
+            "- **PSNR**, **SSIM**: how near what comes back is to the picture. Higher is better.\n"
+            "- **SSE**: the squared error, summed over a picture. Lower is better.\n"
+            "- **NLL**: the negative log-likelihood of black and white pictures. Lower is better.\n"
+            "- **Probe error**: what a linear classifier that reads nothing but the codes gets wrong. Lower is better.\n"
+            "- **Sure**: the share of new pictures of whose class a classifier is sure, by 90% or more. Higher is better.\n"
+            "- **Classifier-Fréchet**: how far new pictures are from real ones to that classifier, near 0 for real ones. "
+            "Lower is better.\n\n"
+            f"Means are over {max(counts):,} test pictures that no model has seen{first}. One training run each: the numbers "
+            f"speak of these runs, not of the families.{guessed if 'gan' in shelf.runs else ''}"
         )
 
 

@@ -199,6 +199,7 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
     page = upload(open_page(PAGE, two), *files)
     assert not page.exception and "broken.png" in page.warning[0].value
     assert page.selectbox(key="shown").options == ["1. a.jpg", "2. a.jpg"]
+    assert page.selectbox(key="shown").value == "2. a.jpg"  # what was brought last
     next(one for one in page.button if one.label == "Clean all 2").click().run()
     assert not page.exception
     with zipped(page) as file:
@@ -367,6 +368,8 @@ def test_without_a_model_it_says_how_to_come_by_one(open_page: Open, six: Store,
         page = open_page(PAGE, store)
         assert not page.exception and "no model for photographs" in page.info[0].value
         assert "photo_denoiser" in page.code[0].value
+        titles = [one.title for one in classical() if one.key not in trial.SLOW]
+        assert list(page.dataframe[0].value["method"]) == titles
 
 
 def test_damaged_models_and_nonsense_in_the_address_do_no_harm(open_page: Open, tmp_path: Path) -> None:

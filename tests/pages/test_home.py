@@ -66,7 +66,9 @@ def test_the_means_are_said_to_be_over_as_many_pictures_as_they_are(
         run.add_metrics(test={**run.record.metrics["test"], "n": 10_000, "ssim_n": 1_000})
     said = words(open_page("start/home.py", Store(tmp_path)))
     assert "over 10,000 test pictures that no model has seen, SSIM over the first 1,000 of them." in said
-    assert "over 300 test pictures that no model has seen. Sure" in words(open_page("start/home.py", six))
+    assert "over 300 test pictures that no model has seen. One training" in words(
+        open_page("start/home.py", six)
+    )
 
 
 def test_a_title_from_outside_formats_nothing(open_page: Open, six: Store, tmp_path: Path) -> None:

@@ -154,3 +154,19 @@ def test_a_narrow_window_holds_the_page(app: Server, page: Page, name: str) -> N
     chapter(page, app, name)
     expect(page.locator("canvas.plane").first).to_be_visible(timeout=PATIENCE)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_in_a_narrow_window_nothing_is_cut_or_one_below_the_other(
+    app: Server, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    chapter(page, app, "A picture's cloud")
+    numbers, pictures = (
+        page.get_by_role("button", name=name, exact=True) for name in ("Numbers", "Pictures")
+    )
+    expect(pictures).to_be_visible(timeout=PATIENCE)
+    (left, top), (right, beside) = hovered(numbers), hovered(pictures)
+    assert top == beside and right - left < width / 2
+    label = page.get_by_text("Keep ε", exact=True).locator("..")
+    assert label.evaluate("e => e.scrollWidth <= e.clientWidth")

@@ -130,7 +130,7 @@ def test_the_draw_on_the_page_is_that_of_the_model(open_page: Open, flat: Store)
         drawn = as_bytes(model.decode(z))
     assert picture(drawn[0], "decoded from the draw") in shown(page)
     assert picture(as_bytes(seen(2))[0], "the picture") in shown(page)
-    assert f"<b>{z[0, number]:.2f}</b>".replace("-", "−") in shown(page)
+    assert f"<b>{z[0, number]:.3f}</b>".replace("-", "−") in shown(page)
 
 
 def test_turning_a_number_by_hand_moves_the_draw(open_page: Open, flat: Store) -> None:
@@ -138,7 +138,27 @@ def test_turning_a_number_by_hand_moves_the_draw(open_page: Open, flat: Store) -
     before = shown(page)
     page.slider[0].set_value(3.0).run()
     assert not page.exception and shown(page) != before
-    assert "· 3.00 =" in shown(page)
+    assert "· 3.000 =" in shown(page)
+    page.slider[0].set_value(-1.15).run()
+    assert "· (−1.150) =" in shown(page)
+
+
+def test_a_spread_below_the_size_of_a_dot_is_said_to_be(open_page: Open, flat: Store, tmp_path: Path) -> None:
+    shutil.copytree(flat.root, tmp_path, dirs_exist_ok=True)
+    run = of_beta(Store(tmp_path), 1.0)
+    model = run.load()
+    for variances, words in (
+        ((1.0, 1.0), "Bar: μ ± σ."),
+        ((1e-4, 1.0), "longer than the dot"),
+        ((1e-4, 1e-4), ""),
+    ):
+        with torch.no_grad():
+            model.encoder[-1].weight[2:] = 0
+            model.encoder[-1].bias[2:] = torch.tensor(variances).log()
+        run.save_weights(model)
+        page = open_page(PAGE, Store(tmp_path))
+        assert words in said(page) and ("μ ± σ" in said(page)) == bool(words)
+        assert ("too small to see here: the close-up shows it" in said(page)) == (not words)
 
 
 def test_drawing_again_draws_anew(open_page: Open, flat: Store) -> None:

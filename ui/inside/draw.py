@@ -22,6 +22,7 @@ DRAWN = 12  # pictures
 DRAWS = 64  # behind mean and spread
 REACH = 3.0  # standard deviations that the slider goes to either side
 CLOSE = 4.5  # standard deviations from the middle of the close-up to its edge
+DOT, HIGH = 9, 285  # pixels: a dot of the chart, and how high it draws
 
 
 @st.fragment
@@ -56,30 +57,37 @@ def show(subject: Subject) -> None:
 def ask(subject: Subject) -> tuple[int, Tensor]:
     """The number that is turned by hand, and eps (DRAWN,Z), in whose first row it was turned."""
     seed = st.session_state.setdefault("vae-draw", 0)
-    cells = st.columns([1.7, 1.3, 2.2, 2.4], vertical_alignment="bottom", gap="medium")
-    cells[0].button(
-        "Draw again", icon=":material/casino:", on_click=draw_again, help="New ε for all pictures below."
-    )
-    frozen = cells[1].toggle(
-        "Keep ε", value=True, key="freeze", bind="query-params",
-        help="The same ε when another picture or model is chosen. Off: every picture has draws of its own.",
-    )  # fmt: skip
-    own = 0 if frozen else int(subject.fingerprint[:8], 16)
-    rng = torch.Generator().manual_seed(seed + own)
-    eps = noise_like(torch.empty(DRAWN, subject.model.config.latent_dim), rng)
-    number = cells[2].selectbox(
-        "Turn by hand",
-        subject.order,
-        format_func=lambda one: f"z{subscript(one + 1)}{'' if subject.active(one) else ' (says nothing)'}",
-    )
-    turned = cells[3].slider(
-        f"its ε{subscript(number + 1)}, in standard deviations",
-        -REACH,
-        REACH,
-        round(float(eps[0, number].clamp(-REACH, REACH)), 2),
-        0.05,
-        key=f"eps-{subject.fingerprint}-{seed}-{own}-{number}",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.button(
+            "Draw again",
+            icon=":material/casino:",
+            on_click=draw_again,
+            help="New ε for all pictures below.",
+        )
+        frozen = st.toggle(
+            "Keep ε", value=True, key="freeze", bind="query-params",
+            help="The same ε when another picture or model is chosen. Off: every picture has draws of its own.",
+        )  # fmt: skip
+        own = 0 if frozen else int(subject.fingerprint[:8], 16)
+        rng = torch.Generator().manual_seed(seed + own)
+        eps = noise_like(torch.empty(DRAWN, subject.model.config.latent_dim), rng)
+        number = st.selectbox(
+            "Turn by hand",
+            subject.order,
+            format_func=lambda one: (
+                f"z{subscript(one + 1)}{'' if subject.active(one) else ' (says nothing)'}"
+            ),
+            width=190,
+        )
+        turned = st.slider(
+            f"its ε{subscript(number + 1)}, in standard deviations",
+            -REACH,
+            REACH,
+            round(float(eps[0, number].clamp(-REACH, REACH)), 2),
+            0.05,
+            key=f"eps-{subject.fingerprint}-{seed}-{own}-{number}",
+            width=220,
+        )
     eps[0, number] = turned
     return number, eps
 
@@ -106,22 +114,26 @@ def cloud(subject: Subject, z: Tensor) -> go.Figure:
         for number in order
     ]
     figure.add_scatter(
-        x=names, y=[float(mu[number]) for number in order], mode="markers", marker=dict(color=hues, size=9),
+        x=names, y=[float(mu[number]) for number in order], mode="markers", marker=dict(color=hues, size=DOT),
         customdata=[[float(sigma[number]), words] for number, words in zip(order, said, strict=True)],
         hovertemplate="μ %{y:.2f}, σ %{customdata[0]:.2f}<br>%{customdata[1]}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
         x=names, y=[float(z[number]) for number in order], mode="markers",
-        marker=dict(symbol="diamond-open", color="#d55e00", size=9, line=dict(width=2)),
+        marker=dict(symbol="diamond-open", color="#d55e00", size=DOT, line=dict(width=2)),
         hovertemplate="z %{y:.2f}<extra>the draw</extra>",
     )  # fmt: skip
     figure.update_layout(height=330, **LAYOUT)
     figure.update_xaxes(type="category", range=[-0.6, len(order) - 0.4])
-    reach = max(
-        2.5, *(float(mu[number].abs() + sigma[number]) for number in order), float(z[order].abs().max())
-    )
-    figure.update_yaxes(range=[-1.06 * reach, 1.06 * reach])
+    figure.update_yaxes(range=[-edge(subject, z), edge(subject, z)])
     return figure
+
+
+def edge(subject: Subject, z: Tensor) -> float:
+    """How far the chart goes to either side of 0: past every bar and every draw."""
+    mu, sigma = subject.posterior
+    order = subject.order[:CHARTED]
+    return 1.06 * max(2.5, float((mu.abs() + sigma)[order].max()), float(z[order].abs().max()))
 
 
 def the_cloud(subject: Subject, z: Tensor) -> None:
@@ -136,7 +148,7 @@ def the_cloud(subject: Subject, z: Tensor) -> None:
             config=CONFIG,
             alt="The distribution of each number of the code, and the draw",
         )
-        tell_cloud(subject)
+        tell_cloud(subject, z[0], whole)
         equation(
             r"q(z \mid x) = \mathcal{N}\big(z;\; \mu(x),\; \mathrm{diag}\, \sigma^2(x)\big)",
             "The encoder gives $\\mu$ and $\\log \\sigma^2$, one of each for every number of the code. Kingma & Welling 2014, "
@@ -166,25 +178,34 @@ def the_cloud(subject: Subject, z: Tensor) -> None:
                 )
 
 
-def tell_cloud(subject: Subject) -> None:
+def tell_cloud(subject: Subject, z: Tensor, close: bool) -> None:
+    """What the chart shows; `close`: there is a close-up beside it."""
     dim = subject.model.config.latent_dim
     shown = f" The {CHARTED} of {dim} numbers that say most are shown." if dim > CHARTED else ""
     silent = sum(not subject.active(number) for number in range(dim))
     mute = (
         f" {silent} of {dim} say nothing about any picture (gray): they repeat the prior." if silent else ""
     )
+    dot = 2 * edge(subject, z) * DOT / HIGH
+    seen = 2 * subject.posterior[1][subject.order[:CHARTED]] > dot
+    bar = hidden = ""
+    if seen.any():
+        bar = f" Bar: μ ± σ{'' if seen.all() else ', where it is longer than the dot'}."
+    else:
+        hidden = f" σ is too small to see here{': the close-up shows it' if close else ''}."
     st.caption(
-        f"Dot: μ. Bar: μ ± σ. Diamond: the draw. Band: the prior, 0 ± 1. Those that say most stand on the left.{mute}{shown}"
+        f"Dot: μ.{bar} Diamond: the draw. Band: the prior, 0 ± 1. Those that say most stand on the left.{hidden}{mute}{shown}"
     )
 
 
 def written_out(mu: Tensor, sigma: Tensor, eps: Tensor, z: Tensor, number: int) -> str:
     """The equation with its numbers."""
     index = subscript(number + 1)
-    signed = [f"{float(value):.2f}".replace("-", "−") for value in (mu, sigma, eps, z)]
+    signed = [f"{float(value):.3f}".replace("-", "−") for value in (mu, sigma, eps, z)]
+    factor = f"({signed[2]})" if eps < 0 else signed[2]
     return (
         f'<div class="sum">z{index} = μ{index} + σ{index} · ε{index} '
-        f"= {signed[0]} + {signed[1]} · {signed[2]} = <b>{signed[3]}</b></div>"
+        f"= {signed[0]} + {signed[1]} · {factor} = <b>{signed[3]}</b></div>"
     )
 
 
@@ -226,8 +247,7 @@ def mean_and_spread(subject: Subject) -> tuple[Tensor, Tensor]:
 
 
 def save(subject: Subject, eps: Tensor, z: Tensor) -> None:
-    left, right, _ = st.columns([1, 1, 4])
-    with left:
+    with st.container(horizontal=True):
         download(
             "Numbers",
             lambda: csv(table(subject, eps[0], z[0])),
@@ -235,7 +255,6 @@ def save(subject: Subject, eps: Tensor, z: Tensor) -> None:
             "text/csv",
             "table",
         )
-    with right:
         download(
             "Pictures",
             lambda: drawn_sheet(subject, z),

@@ -52,7 +52,7 @@ def main() -> None:
     offer_decoders(painters)
     st.caption(
         "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
-        "to single numbers of the code, a double click takes that back. Faint points are the data's codes."
+        "to single numbers of the code, a double click or Delete takes that back. Faint points are the data's codes."
     )
     under_the_canvas(painters, pictures)
 

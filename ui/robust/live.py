@@ -41,7 +41,7 @@ def show(picture: Input, models: Models, name: str) -> None:
     shape = picture.pixels.shape
     scale = scale_for(name, (shape[0], shape[1], shape[2]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        level = st.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params", width=420)
+        level = st.slider("Level", 0, LEVELS[-1], 3, key="level", bind="query-params", width=320)
         every = st.toggle("All levels", value=False, key="every", bind="query-params")
         st.button(
             "Other noise", icon=":material/casino:", on_click=draw_again, disabled=not (level and BY_NAME[name].random)

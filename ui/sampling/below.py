@@ -44,14 +44,14 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     if len(names) < 2:
         st.caption("Choose two pictures above, or pin two places of the canvas with a double click.")
         return
-    cells = st.columns([1.8, 1.8, 2.6, 2], vertical_alignment="bottom")
-    first = cells[0].selectbox("From", names, 0, key="from")
-    second = cells[1].selectbox("To", names, 1, key="to")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    first = row.selectbox("From", names, 0, key="from", width=180)
+    second = row.selectbox("To", names, 1, key="to", width=180)
     way = choice(
         "Way", ("Straight", "Along the sphere"), "Straight", key="way",
-        help="Along the sphere keeps the length of codes typical of a Gaussian prior.", place=cells[2]
+        help="Along the sphere keeps the length of codes typical of a Gaussian prior.", place=row
     )  # fmt: skip
-    search = cells[3].toggle(
+    search = row.toggle(
         "Search better codes",
         key="better-codes",
         help="Descends the error from the encoder's codes on: for the GAN above all.",
@@ -68,14 +68,11 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
         alts = [f"{painter.title}, step {step + 1}" for step in range(STEPS)]
         head = f"{painter.title}{f' · {residual}' if residual else ''}"
         st.html(block(f'<div class="label">{escape(head)}</div>', strip(some, alts, STEPS)))
-    left, middle, right, _ = st.columns([1, 1, 1, 2])
     frames = [sheet(np.stack(pair), len(pair)) for pair in zip(*films.values(), strict=True)]
     there_and_back = [*frames, *frames[-2:0:-1]]
-    with left:
+    with st.container(horizontal=True):
         download("GIF", lambda: gif(there_and_back, PAUSE, PAUSE), "between.gif", "image/gif", "movie")
-    with middle:
         download("WebP", lambda: webp(there_and_back), "between.webp", "image/webp", "animation")
-    with right:
         download(
             "Strip",
             lambda: png(np.concatenate([sheet(one, FILM) for one in films.values()])),

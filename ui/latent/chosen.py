@@ -41,6 +41,10 @@ def name(place: Ground, index: int) -> str:
     return f"picture {index}" if labels is None else f"{place.class_names[labels[index]]} · picture {index}"
 
 
+def signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
 # --- one picture ------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +108,7 @@ def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
         telling = apart.argsort(descending=True)[:3].tolist()
         st.caption(
             "Most unlike the rest: "
-            + ", ".join(f"z{i + 1} = {centre[i]:.2f} ± {scatter[i]:.2f}" for i in telling)
+            + ", ".join(f"z{i + 1} = {signed(float(centre[i]))} ± {scatter[i]:.2f}" for i in telling)
             + "."
         )
     with right:
@@ -146,10 +150,8 @@ def shares(place: Ground, some: np.ndarray) -> str:
 
 
 def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
-    left, right, _ = st.columns([1, 1, 4])
-    with left:
+    with st.container(horizontal=True):
         download("Table", lambda: csv(table(place, some)), "lasso.csv", "text/csv", "table")
-    with right:
         download(
             "Pictures",
             lambda: png(sheet(pictures(place, model, some[:2_500].tolist()))),
@@ -176,12 +178,12 @@ def keep_ends(place: Ground, model: Autoencoder, centre: torch.Tensor, count: in
     if ends.get("run") != place.run.id:
         ends.clear()
         ends["run"] = place.run.id
-    left, right, _ = st.columns([1.3, 1.3, 3])
-    for cell, end in ((left, "A"), (right, "B")):
-        known = f" ({ends[end][1]:,})" if end in ends else ""
-        if cell.button(f"Keep as {end}{known}", icon=":material/flag:", key=f"keep-{end}"):
-            ends[end] = centre, count
-            st.rerun()
+    with st.container(horizontal=True):
+        for end in "AB":
+            known = f" ({ends[end][1]:,})" if end in ends else ""
+            if st.button(f"Keep as {end}{known}", icon=":material/flag:", key=f"keep-{end}"):
+                ends[end] = centre, count
+                st.rerun()
     if "A" in ends and "B" in ends:
         a, b = ends["A"][0], ends["B"][0]
         st.session_state.setdefault("directions", {})[place.run.id] = (b - a).tolist()

@@ -236,3 +236,21 @@ def test_the_history_plays(app: Server, page: Page) -> None:
     expect(told).to_have_text("epoch 1")
     page.get_by_role("button", name="Play").click()
     expect(told).to_have_text("epoch 20", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "button", "file"),
+    [
+        ("All+variants", "Pictures", "maps.zip"),
+        ("Numbers+of+the+code", "Table", f"{RUN}-numbers.csv"),
+        ("While+it+learnt", "Table", f"{RUN}-epochs.csv"),
+    ],
+)
+def test_what_is_shown_can_be_taken_away(
+    app: Server, page: Page, chapter: str, button: str, file: str
+) -> None:
+    visit(page, f"{app.url}/latent?run={RUN}&chapter={chapter}")
+    with page.expect_download(timeout=PATIENCE) as download:
+        page.get_by_role("button", name=button, exact=True).click()
+    assert download.value.suggested_filename == file
+    assert download.value.path().stat().st_size > 100

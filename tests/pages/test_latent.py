@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import struct
+import zipfile
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from core import examples, latent
+from core import elbo, examples, latent
 from core.codes import Codes, packed
 from core.data import load
 from core.families import VAE, Sparse, Vanilla
@@ -25,7 +28,8 @@ from tests.pages.conftest import Open, links, shown, trained
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import checked_lasso, checked_point
 from ui.html import picture
-from ui.latent import walk
+from ui.latent import glance, history, units, walk
+from ui.latent.ground import ground
 from ui.latent.here import badge
 
 PAGE = "explore/latent.py"
@@ -213,6 +217,56 @@ def test_dead_units_are_counted_and_named(open_page: Open, tmp_path: Path) -> No
     codes = run.codes().codes
     dead = int((codes == 0).all(0).sum())
     assert not page.exception and f"{dead} are dead" in said(page) and "4.0 of them on" in said(page)
+
+
+def test_a_number_of_the_code_is_explained_and_changed_on_any_picture(open_page: Open, mapped: Store) -> None:
+    run = of(mapped, "vae")
+    page = open_page(PAGE, mapped, chapter="Numbers of the code", run=run.id)
+    codes = run.codes().codes
+    unit = int(elbo.kept(run).kl_by_dimension.argmax())
+    values = codes[:, unit].sort().values.tolist()
+    assert "Each bar is one number of the code" in said(page)
+    assert values[0] < 0
+    for words, first, last in (("highest", -1, -10), ("lowest", 0, 9)):
+        reach = f"{values[first]:.2f} to {values[last]:.2f}".replace("-", "−")
+        assert f"Pictures with the {words} z{unit + 1}: {reach}<" in shown(page)
+    asked = page.number_input[0]
+    assert asked.label == f"Change z{unit + 1} on test picture no." and asked.max == 299
+    asked.set_value(17).run()
+    assert not page.exception and "picture 17: itself, what comes back" in shown(page)
+    assert not [name for name in page.query_params if name.startswith("turn")]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "offered"),
+    [("All variants", "Pictures"), ("Numbers of the code", "Table"), ("While it learnt", "Table")],
+)
+def test_every_chapter_offers_what_it_shows(
+    open_page: Open, mapped: Store, chapter: str, offered: str
+) -> None:
+    page = open_page(PAGE, mapped, chapter=chapter, run=of(mapped, "vae").id)
+    assert [one.label for one in page.get("download_button")] == [offered]
+
+
+def test_what_is_taken_away_is_what_was_shown(mapped: Store) -> None:
+    run = of(mapped, "vae")
+    place = ground(run)
+    codes = run.codes().codes
+    weight, title = units.importance(place)
+    numbers = units.table(codes, weight, title, None)
+    assert numbers["kl_nats"].is_monotonic_decreasing and sorted(numbers["number"]) == list(range(1, 7))
+    first = int(numbers["number"].iloc[0]) - 1
+    assert numbers["lowest"].iloc[0] == pytest.approx(codes[:, first].min().item())
+
+    with zipfile.ZipFile(io.BytesIO(glance.archive([place]))) as file:
+        told = pd.read_csv(io.BytesIO(file.read("maps.csv")))
+        assert file.namelist() == [f"{run.id}-umap.png", "maps.csv"] and told["file"][0] in file.namelist()
+    assert told["trustworthiness"][0] == pytest.approx(place.maps["umap"].quality.trustworthiness)
+
+    frames, labels = run.places()
+    rows = history.table([(epoch, one.numpy()) for epoch, one in frames], labels.numpy(), ["0"])
+    assert len(rows) == 2 * len(labels) and set(rows["class"]) == {"0", ""}
+    np.testing.assert_array_equal(rows[rows["epoch"] == 2][["x", "y"]], frames[1][1].numpy())
 
 
 def test_a_umap_is_made_by_a_job(

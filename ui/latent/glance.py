@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
+from core.pictures import png
 from core.store import Run
 from ui.components.maps import CLASS_COLOURS, window_of
+from ui.downloads import csv, download
 from ui.html import block, data_uri
 from ui.latent.ground import TITLES, Ground, ground
 from ui.latent.walk import as_title
@@ -42,6 +47,8 @@ def show(runs: Sequence[Run]) -> None:
     st.html(block(legend(shown), f'<div class="glance">{"".join(cells)}</div>'))
     if missing:
         st.caption(f"Without codes of test pictures: {as_written(', '.join(missing))}.")
+    if shown:
+        download("Pictures", lambda: archive(shown), "maps.zip", "application/zip", "photo_library")
 
 
 def legend(places: Sequence[Ground]) -> str:
@@ -62,6 +69,21 @@ def words(place: Ground, kind: str, title: str) -> str:
     if judged.map_accuracy is None or judged.code_accuracy is None:
         return told
     return f"{told} · class by neighbours: map {judged.map_accuracy:.1%}, code {judged.code_accuracy:.1%}"
+
+
+def archive(places: Sequence[Ground]) -> bytes:
+    """A zip of all maps and of what is said below them."""
+    rows = []
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for place in places:
+            kind, found = next(iter(place.maps.items()))
+            name = f"{place.run.id}-{kind}.png"
+            file.writestr(name, png(drawn(place, kind)))
+            told = {"file": name, "variant": as_title(place.run), "map": TITLES[kind]}
+            rows.append(told | (vars(found.quality) if found.quality else {}))
+        file.writestr("maps.csv", csv(pd.DataFrame(rows)))
+    return buffer.getvalue()
 
 
 def small(place: Ground, kind: str, title: str) -> str:

@@ -52,7 +52,9 @@ def test_from_home_to_ones_own_pictures_through_every_variant(app: Server, page:
 def test_the_chosen_data_go_along_to_the_next_page(app: Server, page: Page) -> None:
     visit(page, app.url)
     page.get_by_text("Digits 8×8 · gray").click()
+    page.get_by_role("button", name="What the numbers mean").click()
     expect(page.get_by_text("300 test pictures")).to_be_visible(timeout=PATIENCE)
+    page.keyboard.press("Escape")
     page.get_by_role("link", name="Try your own pictures").click()
     page.get_by_test_id("stMain").get_by_text("Examples", exact=True).click()
     expect(page.locator(BOARD)).to_be_visible(timeout=PATIENCE)

@@ -85,6 +85,7 @@ BOX = {
                 Round(7_000, 4, {"crop": 96, "lr": 5e-4, "half": False}),
                 Round(4_000, 4, {"crop": 96, "lr": 5e-4, "half": False}),
                 Round(6_300, 4, {"crop": 96, "lr": 5e-4, "half": False}),
+                Round(7_200, 4, {"crop": 128, "lr": 5e-4}, seed=6),
             ),
         ),
         Shipped(

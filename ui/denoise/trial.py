@@ -158,12 +158,12 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
             )
         )
     )
-    left, right, _ = st.columns([1, 1, 3])
-    left.download_button(
+    row = st.container(horizontal=True)
+    row.download_button(
         "Table", lambda: csv(table(results)), "denoisers.csv", "text/csv",
         icon=":material/table:", on_click="ignore",
     )  # fmt: skip
-    right.download_button(
+    row.download_button(
         "This picture", lambda: encoded(one.pixels, "PNG"), f"{Path(photo.name).stem}-{one.key}.png", "image/png",
         icon=":material/download:", on_click="ignore",
     )  # fmt: skip

@@ -45,8 +45,7 @@ def show(subject: Subject) -> None:
     if chosen is not None:
         look_closer(chosen, side)
     with right:
-        one, two = st.columns(2)
-        with one:
+        with st.container(horizontal=True):
             download(
                 "Picture",
                 lambda: png(sheet(pixels, side)),
@@ -54,7 +53,6 @@ def show(subject: Subject) -> None:
                 "image/png",
                 "photo_library",
             )
-        with two:
             download("Walk", lambda: walk(pixels, side), f"{subject.run.id}-walk.gif", "image/gif", "movie")
         st.caption("The walk is a GIF that goes through the grid row by row, back and forth.")
 

@@ -36,9 +36,8 @@ def files(
         args=[key, arrived],
     )
     several = found if isinstance(found, list) else [found] if found else []
-    beneath = (
-        st.empty()
-    )  # always there: else all below would move, and what stood there linger while a page works
+    # always there: else all below would move, and what stood there linger while a page works
+    beneath = st.empty()
     here = [(file.getvalue(), file.name) for file in several]
     if here:
         st.session_state[kept_as(key)] = here if sum(len(data) for data, _ in here) <= KEPT else []

@@ -57,7 +57,7 @@ class KSparse(Sparse):
     mean: Tensor
 
     def __init__(self, config: SparseConfig, mean: Tensor) -> None:
-        """`mean` picture (C,H,W)."""
+        """`mean`: the mean picture (C,H,W)."""
         super().__init__(config, (mean.shape[0], mean.shape[1], mean.shape[2]))
         self.register_buffer("mean", mean)
 

@@ -98,7 +98,7 @@ def address(name: str) -> dict[str, str]:
 def size_and_colour() -> str:
     """What follows the name of a folder: "@64gray"."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = choice("Cropped to", SIZES, 64, format_func=CROPPED.format, wrap=True, key="size")
+        size = choice("Cropped to", SIZES, 64, format_func=CROPPED.format, key="size")
         gray = st.toggle("Gray", key="gray", bind="query-params", width="content")
     return f"@{size}{'gray' if gray else ''}"
 

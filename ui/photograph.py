@@ -20,7 +20,7 @@ from core.rates import Row
 from core.store import StoreError
 from ui import charts, inputs, runs, work
 from ui.components.compare import compare
-from ui.denoise.pictures import encoded, shown
+from ui.denoise.pictures import encoded, show_the_newest, shown
 from ui.memory import remembered
 from ui.runs import Group
 from ui.words import as_written, duration
@@ -83,10 +83,6 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
         if len(names) > 1:
             name = st.selectbox(f"Shown, of {len(names)}", names, len(names) - 1, key="shown")
     return Chosen(pictures[names.index(name)], trained, model, k)
-
-
-def show_the_newest() -> None:
-    st.session_state.pop("shown", None)
 
 
 def present(chosen: Chosen) -> None:

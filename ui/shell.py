@@ -173,12 +173,15 @@ def to(file: str) -> st.Page:
 
 def offer_training(label: str, **asked: str) -> None:
     """A link to Train, which opens on the pictures that are learnt soonest."""
+    from core.data import BY_NAME
+
+    digits = BY_NAME["digits"]
     st.caption("Small digits are learnt in a minute or two.")
     st.page_link(
         to("build/train.py"),
         label=label,
         icon=":material/play_arrow:",
-        query_params={"data": data_title("Digits 8×8", (1, 8, 8)), **asked},
+        query_params={"data": data_title(digits.title, digits.shape), **asked},
     )
 
 

@@ -19,6 +19,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """With a minus as long as a plus is."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
 def duration(seconds: float) -> str:
     """As one would say it: "40 s", "3 min 20 s", "2 h 5 min"."""
     whole = max(0, round(seconds))

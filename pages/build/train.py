@@ -90,7 +90,7 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
     """Plan, name and device; no plan where what was entered makes none."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = choice(
-            "Budget", (*BUDGETS, *OWN), "quick", format_func=str.capitalize, wrap=True,
+            "Budget", (*BUDGETS, *OWN), "quick", format_func=str.capitalize,
             key="budget", help="Quick is for a first look, balanced for a good model, best four times that.",
         )  # fmt: skip
         epochs: int | None = None

@@ -17,6 +17,7 @@ from ui.downloads import csv, download
 from ui.html import block, captioned, difference, intensity
 from ui.inside.plane import closeup, decoded_plane
 from ui.inside.subject import CHARTED, TINT, Subject, equation, subscript
+from ui.words import signed
 
 DRAWN = 12  # pictures
 DRAWS = 64  # behind mean and spread
@@ -201,11 +202,11 @@ def tell_cloud(subject: Subject, z: Tensor, close: bool) -> None:
 def written_out(mu: Tensor, sigma: Tensor, eps: Tensor, z: Tensor, number: int) -> str:
     """The equation with its numbers."""
     index = subscript(number + 1)
-    signed = [f"{float(value):.3f}".replace("-", "−") for value in (mu, sigma, eps, z)]
-    factor = f"({signed[2]})" if eps < 0 else signed[2]
+    told = [signed(float(value), 3) for value in (mu, sigma, eps, z)]
+    factor = f"({told[2]})" if eps < 0 else told[2]
     return (
         f'<div class="sum">z{index} = μ{index} + σ{index} · ε{index} '
-        f"= {signed[0]} + {signed[1]} · {factor} = <b>{signed[3]}</b></div>"
+        f"= {told[0]} + {told[1]} · {factor} = <b>{told[3]}</b></div>"
     )
 
 

@@ -19,6 +19,7 @@ from ui.components.maps import CLASS_COLOURS
 from ui.downloads import csv, download
 from ui.html import block, captioned, picture, strip
 from ui.latent.ground import Ground, pictures
+from ui.words import signed
 
 NEIGHBOURS = 9
 GRID = "grid-template-columns: repeat(3, 1fr); margin-top: 0.7rem"
@@ -39,10 +40,6 @@ def marked(place: Ground) -> str:
 def name(place: Ground, index: int) -> str:
     labels = place.labels
     return f"picture {index}" if labels is None else f"{place.class_names[labels[index]]} · picture {index}"
-
-
-def signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
 
 
 # --- one picture ------------------------------------------------------------------------------------------------

@@ -19,10 +19,11 @@ from ui import runs
 from ui.charts import CONFIG, FADED, LAYOUT
 from ui.downloads import csv, download
 from ui.html import block, strip
-from ui.latent.chosen import marked, name, signed
+from ui.latent.chosen import marked, name
 from ui.latent.ground import Ground, pictures
 from ui.runs import is_vae
 from ui.theme import colour
+from ui.words import signed
 
 CHARTED = 128
 SHOWN = 10

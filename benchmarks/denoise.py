@@ -19,19 +19,17 @@ With --clean, and no folder, photographs that ship in scikit-image go through au
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from skimage import data
 from torch import Tensor
 
 from benchmarks.exposure import taken
-from core import intake, photos
+from core import damage, intake, photos
 from core.dataset import fixed_rng
 from core.denoisers import Denoiser, Result, automatic, classical, contest, gray_as_one, learnt
 from core.evaluation import decibels
@@ -139,18 +137,10 @@ def measured(
         developed, noisy = taken(clean, torch.Generator().manual_seed(int(clean.sum())))
         yield from contest(developed, photos.as_colour(noisy), None, entrants)
     elif jpeg is not None:
-        yield from contest(clean, saved(whitened(clean, sigma), clean.shape[2], jpeg), None, entrants)
+        saved = damage.jpeg(whitened(clean, sigma)[None], jpeg, torch.Generator())[0]
+        yield from contest(clean, saved, None, entrants)
     else:
         yield from contest(clean, whitened(clean, sigma), sigma / 255, entrants)
-
-
-def saved(x: Tensor, channels: int, quality: int) -> Tensor:
-    """(C,H,W) -> (C,H,W) through a JPEG."""
-    file = io.BytesIO()
-    Image.fromarray(photos.as_pixels(x, channels).squeeze()).save(
-        file, "JPEG", quality=quality, subsampling="4:2:0"
-    )
-    return as_floats(np.atleast_3d(np.asarray(Image.open(file))).transpose(2, 0, 1))
 
 
 def whitened(clean: np.ndarray, sigma: float) -> Tensor:

@@ -63,6 +63,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    def part(self, which: slice | np.ndarray) -> Split:
+        return Split(self.images[which], None if self.labels is None else self.labels[which])
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

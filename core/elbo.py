@@ -21,8 +21,7 @@ from torch import Tensor
 
 from core import objectives
 from core.dataset import Split
-from core.families.vae import VAE
-from core.family import noise_like
+from core.families.vae import VAE, reparametrised
 from core.run import Run
 from core.training import Pixels
 
@@ -58,7 +57,7 @@ def parts(model: VAE, x: Tensor, rng: torch.Generator, draws: int = DRAWS) -> Pa
     mu, log_var = model.posterior(x)
     nll, sums = torch.zeros_like(x), []
     for _ in range(draws):
-        terms = model.nll_by_pixel(mu + noise_like(mu, rng) * (0.5 * log_var).exp(), x)
+        terms = model.nll_by_pixel(reparametrised(mu, log_var, rng), x)
         nll += terms / draws
         sums.append(objectives.per_picture(terms))
     error = torch.stack(sums).std(0) / math.sqrt(draws)
@@ -131,13 +130,12 @@ class Survey:
 
 @torch.inference_mode()
 def survey(model: VAE, split: Split, seed: int = 0) -> Survey:
-    device = model.device
-    pixels, rng = Pixels(split.images, device), torch.Generator(device).manual_seed(seed)
+    """Of every picture of a split, from one draw of its code; the KL is exact."""
+    rng = torch.Generator(model.device).manual_seed(seed)
     found = []
-    for some in torch.arange(len(pixels)).split(BATCH):
-        x = pixels[some]
+    for x in Pixels(split.images, model.device).batches(BATCH):
         mu, log_var = model.posterior(x)
-        nll = model.nll(mu + noise_like(mu, rng) * (0.5 * log_var).exp(), x)
+        nll = model.nll(reparametrised(mu, log_var, rng), x)
         found.append((nll.cpu(), objectives.gaussian_kl(mu, log_var).cpu(), mu.cpu()))
     nll, kl, mu = (torch.cat(each) for each in zip(*found, strict=True))
     return Survey(nll, kl.sum(1), kl.mean(0), mu.var(0, correction=0))

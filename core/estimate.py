@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from core.dataset import Dataset, Split
+from core.dataset import Dataset
 from core.family import Family
 from core.training import Pixels, Plan, Training, preview, validate
 
-SECONDS = 2.0  # of steps; some families do more at every sixteenth, so at least twice as many are taken
-LEAST_STEPS = 32
+SECONDS = 2.0  # of steps
+ROUND = 32  # steps; some families do more at every sixteenth
 WARM_UP = 3
 
 
@@ -28,13 +28,15 @@ class Estimate:
     def seconds(self, plan: Plan) -> float:
         """Of the whole training."""
         if plan.epochs:
-            return plan.epochs * self.epoch_seconds + min(plan.epochs, plan.previews) * self.preview_seconds
+            looks = min(plan.epochs, plan.previews + 1)
+            return plan.epochs * self.epoch_seconds + looks * self.preview_seconds
         return plan.seconds or 0.0
 
     def epochs(self, plan: Plan) -> float:
         if plan.epochs:
             return plan.epochs
-        return max(0.0, (plan.seconds or 0.0) - plan.previews * self.preview_seconds) / self.epoch_seconds
+        left = (plan.seconds or 0.0) - (plan.previews + 1) * self.preview_seconds
+        return max(0.0, left) / self.epoch_seconds
 
 
 def measured(model: Family, plan: Plan, data: Dataset) -> Estimate:
@@ -52,24 +54,26 @@ def measured(model: Family, plan: Plan, data: Dataset) -> Estimate:
 def step_seconds(training: Training, pixels: Pixels, size: int) -> float:
     """Of one step of all players, in the mean over whole rounds of what the lazier ones do."""
     order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
-    started = 0.0
-    for step in range(1_000_000):
-        if step == WARM_UP:
-            started = time.monotonic()
-        first = step * size % max(1, len(pixels) - size + 1)
-        for _ in training.play(pixels[order[first : first + size]]):
-            pass
-        training.step += 1
-        done = step + 1 - WARM_UP
-        if done >= LEAST_STEPS and time.monotonic() - started > SECONDS:
-            break
+
+    def take(steps: int) -> None:
+        for _ in range(steps):
+            first = training.step * size % max(1, len(pixels) - size + 1)
+            for _ in training.play(pixels[order[first : first + size]]):
+                pass
+            training.step += 1
+
+    take(WARM_UP)
+    started, done = time.monotonic(), 0
+    while done == 0 or time.monotonic() - started <= SECONDS:
+        take(ROUND)
+        done += ROUND
     return (time.monotonic() - started) / done
 
 
 def validation_seconds(training: Training, data: Dataset) -> float:
     """Of a whole validation, from a part of it."""
     split = data.validation
-    part = Split(split.images[:500], None if split.labels is None else split.labels[:500])
+    part = split.part(slice(500))
     started = time.monotonic()
     validate(training.model, part, training.plan.seed)
     return (time.monotonic() - started) * math.ceil(len(split) / len(part))

@@ -7,7 +7,6 @@ PSNR   10 log10(1 / MSE) in dB, of each picture             SSIM   Wang et al. 2
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +31,7 @@ MOST_PIXELS = 10_000  # numbers of a picture, beyond which PCA would take many m
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one reconstruction against its picture, or means over many."""
+    """Of one reconstruction against its picture."""
 
     mse: float
     sse: float
@@ -119,15 +118,13 @@ def windows(size: int, side: int) -> Tensor:
 @torch.inference_mode()
 def codes(model: Autoencoder, split: Split) -> Codes:
     """Codes of a split's pictures and the error of each reconstruction."""
-    found = [
-        (z, (model.decode(z) - x).square().flatten(1).mean(1))
-        for x in batches(model, split)
-        for z in [model.encode(x)]
-    ]
+    found, errors = [], []
+    for x in Pixels(split.images, model.device).batches(BATCH):
+        z = model.encode(x)
+        found.append(z.cpu())
+        errors.append((model.decode(z) - x).square().flatten(1).mean(1).cpu())
     labels = None if split.labels is None else torch.tensor(split.labels)
-    return Codes(
-        torch.cat([z for z, _ in found]).cpu(), labels, torch.cat([error for _, error in found]).cpu()
-    )
+    return Codes(torch.cat(found), labels, torch.cat(errors))
 
 
 @torch.inference_mode()
@@ -135,12 +132,11 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
     """Means over a split of MSE, SSE, PSNR and, over its first 1,000 pictures, SSIM, with the numbers of pictures."""
     errors: list[Tensor] = []
     similarities: list[float] = []
-    for x in batches(model, split):
+    for x in Pixels(split.images, model.device).batches(BATCH):
         back = model.reconstruct(x)
         errors.append((back - x).square().flatten(1).mean(1).cpu().double())  # MPS has no float64
-        for a, b in zip(back, x, strict=True):
-            if len(similarities) < SSIM_PICTURES:
-                similarities.append(ssim(a.cpu().numpy(), b.cpu().numpy()))
+        if left := SSIM_PICTURES - len(similarities):
+            similarities += ssim_of_each(back[:left].cpu(), x[:left].cpu()).tolist()
     mse = torch.cat(errors)
     return {
         "n": len(mse),
@@ -166,12 +162,6 @@ def summarise(run: Run, model: Family, data: Dataset) -> None:
         rebuilt = model.reconstruct(shown.to(model.device))
     write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
     run.add_metrics(test=evaluate(model, data.test))
-
-
-def batches(model: Autoencoder, split: Split) -> Iterator[Tensor]:
-    pixels = Pixels(split.images, model.device)
-    for first in range(0, len(pixels), BATCH):
-        yield pixels[torch.arange(first, min(first + BATCH, len(pixels)))]
 
 
 @torch.inference_mode()

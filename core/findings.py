@@ -27,9 +27,6 @@ from core.robustness import Measured, Protocol
 
 CONFIDENCE = 0.95
 NOTHING = "nothing"
-WEIGHTS = torch.tensor([0.5, 1, 1, 1, 1, 0.5], dtype=torch.double) / len(
-    LEVELS
-)  # trapezoids over levels 0 to 5
 
 
 class Metric(NamedTuple):
@@ -76,10 +73,7 @@ def interval(values: Tensor | Sequence[float]) -> Interval:
     from scipy.special import stdtrit
 
     numbers = torch.as_tensor(values).double()
-    n = len(numbers)
-    if not numbers.isfinite().all():
-        return Interval(math.inf, math.nan, n)
-    half = math.nan
+    n, half = len(numbers), math.nan
     if n > 1:
         half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * numbers.std().item() / math.sqrt(n)
     return Interval(numbers.mean().item(), half, n)
@@ -106,10 +100,10 @@ def area(found: Measured, metric: str, corruption: int) -> Interval | None:
     values = found.values(metric)
     if values is None:
         return None
-    curve, weights = values[corruption].double(), WEIGHTS
+    curve = values[corruption].double()
     if metric == "psnr":  # of everybody alike, or one would be judged by other levels than the next
-        curve, weights = curve[1:], WEIGHTS[1:] / WEIGHTS[1:].sum()
-    return interval(weights @ curve)
+        curve = curve[1:]
+    return interval(torch.trapezoid(curve, dim=0) / (len(curve) - 1))
 
 
 def relative_error(found: Measured, idle: Measured, corruptions: Iterable[int]) -> Interval:
@@ -172,8 +166,8 @@ def finding(entries: Sequence[Entry], metric: Metric, corruption: int, level: in
     (value, best), *others = found
     idle = next((value for value, entry in found if entry.key == NOTHING), None)
     second = others[0][1] if others else None
-    lead = second and difference(best.measured, second.measured, metric.key, corruption, level)
-    return Finding(best, value, idle, second, lead or None, over_seeds(best, metric, corruption, level))
+    lead = difference(best.measured, second.measured, metric.key, corruption, level) if second else None
+    return Finding(best, value, idle, second, lead, over_seeds(best, metric, corruption, level))
 
 
 def over_seeds(entry: Entry, metric: Metric, corruption: int, level: int) -> Interval | None:

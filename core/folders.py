@@ -217,10 +217,8 @@ def _labels(paths: list[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
 def _eighty_ten_ten(images: np.ndarray, labels: np.ndarray | None) -> tuple[Split, Split, Split]:
     held = max(1, len(images) // 10)
     ends = (0, len(images) - 2 * held, len(images) - held, len(images))
-    train, validation, test = (
-        Split(images[start:end], None if labels is None else labels[start:end])
-        for start, end in itertools.pairwise(ends)
-    )
+    whole = Split(images, labels)
+    train, validation, test = (whole.part(slice(*both)) for both in itertools.pairwise(ends))
     return train, validation, test
 
 

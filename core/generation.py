@@ -225,8 +225,7 @@ def drawn(draw: Callable[[int, torch.Generator], Tensor], n: int, rng: torch.Gen
 
 def pictures(split: Split, chosen: Tensor, device: torch.device | None = None) -> Iterator[Tensor]:
     """Those at the indices (n,), in batches (B,C,H,W)."""
-    pixels = Pixels(split.images, device or torch.device("cpu"))
-    return (pixels[some] for some in chosen.split(BATCH))
+    return Pixels(split.images, device or torch.device("cpu")).batches(BATCH, chosen)
 
 
 def shuffled(split: Split, n: int, seed: int) -> Tensor:

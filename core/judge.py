@@ -144,12 +144,9 @@ def shifted(x: Tensor, rng: torch.Generator) -> Tensor:
 def accuracy(judge: Judge, split: Split) -> float:
     """The share of a split's pictures whose class the judge names."""
     assert split.labels is not None
-    pixels, labels = Pixels(split.images, torch.device("cpu")), torch.tensor(split.labels)
-    right = [
-        judge.probabilities(pixels[some]).argmax(1) == labels[some]
-        for some in torch.arange(len(pixels)).split(AT_ONCE)
-    ]
-    return torch.cat(right).double().mean().item()
+    pixels = Pixels(split.images, torch.device("cpu"))
+    named = torch.cat([judge.probabilities(x).argmax(1) for x in pixels.batches(AT_ONCE)])
+    return (named == torch.tensor(split.labels)).double().mean().item()
 
 
 # --- keeping ----------------------------------------------------------------------------------------------------

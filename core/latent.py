@@ -85,17 +85,15 @@ def graph(codes: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def place(codes: Tensor, places: Tensor, queries: Tensor) -> Tensor:
-    """Where new codes (M,Z) go on the map of codes (N,Z) at places (N,2): (M,2)."""
+    """Where new codes (M,Z) go on the map of codes (N,Z) at places (N,2), by the weighted mean of the nearest: (M,2)."""
     indices, distances = neighbours(codes, queries, PLACED_BY)
     weights = 1 / distances.double().clamp_min(1e-9)
     return ((weights / weights.sum(1, keepdim=True))[:, :, None] * places.double()[indices]).sum(1).float()
 
 
 def inverse(codes: Tensor, places: Tensor, where: Tensor) -> Tensor:
-    """Codes for places of a map (M,2): the weighted mean of the codes whose places are nearest: (M,Z)."""
-    indices, distances = neighbours(places, where, PLACED_BY)
-    weights = 1 / distances.double().clamp_min(1e-9)
-    return ((weights / weights.sum(1, keepdim=True))[:, :, None] * codes.double()[indices]).sum(1).float()
+    """Codes for places of a map (M,2), likewise: the weighted mean of the codes whose places are nearest: (M,Z)."""
+    return place(places, codes, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +150,7 @@ def at_once(codes: Codes) -> Map:
 
 
 def umap(codes: Codes, seed: int = 0, tell: Teller = lambda fraction, text: None) -> Map:
-    """Takes seconds to minutes. The same seed gives the same map on the same machine. Needs 4 codes or more."""
+    """Takes seconds to minutes. The same seed gives the same map on the same machine."""
     import warnings
 
     tell(0.05, "Finding neighbours")
@@ -207,12 +205,10 @@ def keep(run: Run, *maps: Map) -> None:
     """Maps of a run's test codes, beside them. Raises StoreError where nothing can be written."""
     tensors = {}
     for one in maps:
+        assert one.quality is not None, "maps are judged before they are kept"
+        numbers = [math.nan if number is None else number for number in vars(one.quality).values()]
         tensors[f"{one.kind}.places"] = one.places
-        if one.quality is not None:
-            tensors[f"{one.kind}.quality"] = torch.tensor(
-                [math.nan if number is None else number for number in vars(one.quality).values()],
-                dtype=torch.double,
-            )
+        tensors[f"{one.kind}.quality"] = torch.tensor(numbers, dtype=torch.double)
     run.keep(KEPT_AS, tensors)
 
 

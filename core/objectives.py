@@ -102,7 +102,7 @@ def bernoulli_kl(rho: float, activity: Tensor) -> Tensor:
     return rho * (rho / a).log() + (1 - rho) * ((1 - rho) / (1 - a)).log()
 
 
-def sigmoid_layer_jacobian(h: Tensor, weight: Tensor) -> Tensor:
+def sigmoid_layer_jacobian_squared(h: Tensor, weight: Tensor) -> Tensor:
     """||dh/dx||_F^2 of h = s(Wx + b), exactly: h (B,Z), W (Z,D) -> (B,). Rifai et al. 2011, eq. 7:
 
     sum_j (h_j (1 - h_j))^2 sum_i W_ji^2
@@ -110,7 +110,7 @@ def sigmoid_layer_jacobian(h: Tensor, weight: Tensor) -> Tensor:
     return (h * (1 - h)).square() @ weight.square().sum(1)
 
 
-def estimated_jacobian(code: Tensor, x: Tensor, rng: torch.Generator) -> Tensor:
+def estimated_jacobian_squared(code: Tensor, x: Tensor, rng: torch.Generator) -> Tensor:
     """An unbiased estimate of ||dz/dx||_F^2 per picture from one projection: z (B,Z) computed from x (B,...) -> (B,).
 
     E_v ||v^T J||^2 = trace(J^T E[v v^T] J) = ||J||_F^2 for v with independent entries of mean 0 and variance 1 (Hutchinson
@@ -145,7 +145,7 @@ def nonsaturating_critic(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def nonsaturating_generator(fake: Tensor) -> Tensor:
-    """-log s(D(G(z))): the generator's objective that does not saturate (ibid., sec. 3)."""
+    """-log s(D(G(z))), logits (B,) -> (): the generator's objective that does not saturate (ibid., sec. 3)."""
     return F.softplus(-fake).mean()
 
 
@@ -161,7 +161,9 @@ def r1_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator
 ) -> Tensor:
-    """E (||grad D(x^)|| - 1)^2 on lines between real and fake pictures. Gulrajani et al. 2017, arXiv:1704.00028, eq. 3."""
+    """E (||grad D(x^)|| - 1)^2 on lines between real and fake pictures: (B,C,H,W), (B,C,H,W) -> (). Gulrajani et al. 2017,
+    arXiv:1704.00028, eq. 3.
+    """
     share = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device).to(real)
     between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

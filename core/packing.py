@@ -127,6 +127,11 @@ class Order(NamedTuple):
 
 
 def order(height: int, width: int) -> Order:
+    """The way over a grid: steps halve, and every place lies midway between two that came earlier.
+
+    A row of six: 4 (guessed from 0), then 2 (from 0 and 4), then 1, 3 and 5 (from 0 and 2, 2 and 4, 4 alone). At each step first
+    the columns between those of coarse rows, then whole rows between rows.
+    """
     number = np.arange(height * width).reshape(height, width)
     found = []
     step = 1 << max(height - 1, width - 1).bit_length()

@@ -199,12 +199,7 @@ def _parse_idx(raw: bytes) -> np.ndarray:
 
 
 def _held_out(train: Split, test: Split) -> tuple[Split, Split, Split]:
-    assert train.labels is not None
-    return (
-        Split(train.images[:-_HELD_OUT], train.labels[:-_HELD_OUT]),
-        Split(train.images[-_HELD_OUT:], train.labels[-_HELD_OUT:]),
-        test,
-    )
+    return train.part(slice(-_HELD_OUT)), train.part(slice(-_HELD_OUT, None)), test
 
 
 def _cifar(places: tuple[Path, ...]) -> tuple[Split, Split, Split]:

@@ -110,8 +110,7 @@ def examine(
 
 def part(split: Split, most: int) -> Split:
     """A fixed sample of at most this many pictures."""
-    some = latent.chosen(len(split), most).numpy()
-    return Split(split.images[some], None if split.labels is None else split.labels[some])
+    return split.part(latent.chosen(len(split), most).numpy())
 
 
 # --- sections of any autoencoder --------------------------------------------------------------------------------
@@ -156,7 +155,7 @@ def contraction(model: Autoencoder, split: Split, codes: Tensor) -> Section:
     """Of the encoder, at test pictures with these codes (N,Z)."""
     layer = logistic_layer(model)
     if layer is not None:
-        squares = objectives.sigmoid_layer_jacobian(codes, layer.weight.detach().cpu()).double()
+        squares = objectives.sigmoid_layer_jacobian_squared(codes, layer.weight.detach().cpu()).double()
     else:
         flat_at_zero = isinstance(model, Sparse) and model.config.sparsity != "kl"
         rows = max(1, int((codes != 0).sum(1).max())) if flat_at_zero else codes.shape[1]

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from core.dataset import Dataset, Split
 from core.family import Autoencoder, Family, Turn
-from core.pictures import as_bytes
+from core.pictures import as_bytes, as_floats
 from core.plane import flattened
 
 VALIDATION_BATCH = 500
@@ -36,6 +36,7 @@ STOP_CODES = 500  # where somebody waits
 RESIDENT_BYTES = 2**31  # more pixels than this stay where they are, memory-mapped
 MOST_EPOCHS = 1_000  # that a budget proposes: few pictures are soon known by heart
 FAR = 0x9E3779B1  # an odd step from seed to seed: no two of them meet modulo 2^32
+NOISE, VALIDATION, PREVIEWS = range(2**31, 2**31 + 3)  # places beyond any epoch
 READ_EVERY = 0.1  # seconds between two looks at the numbers of a device
 
 
@@ -61,7 +62,7 @@ class Plan:
     batch_size: int = 64
     seed: int = 0
     threads: int = 0  # of torch on a CPU; 0: `spare_cores`
-    previews: int = 24  # how often over the run pictures are made
+    previews: int = 24  # how often pictures are made over the run, after its first epoch
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.seconds is None):
@@ -166,11 +167,10 @@ class Training:
     def __init__(self, model: Family, plan: Plan) -> None:
         self.model, self.plan = model, plan
         self.device = model.device
-        model.to("cpu").initialise(
-            torch.Generator().manual_seed(plan.seed)
-        )  # the same first weights on any device
+        # on the CPU, so that the first weights are the same on any device
+        model.to("cpu").initialise(torch.Generator().manual_seed(plan.seed))
         model.to(self.device)
-        self.rng = torch.Generator(self.device).manual_seed(plan.seed)
+        self.rng = seeded(plan.seed, NOISE, self.device)
         self.players = model.players()
         self.optimisers = [
             player.optimiser([p for p in player.module.parameters() if p.requires_grad])
@@ -297,15 +297,13 @@ def epochs(
 
     def update_progress() -> None:
         training.seconds = clock.seconds()
-        done, whole = (
-            (training.step, plan.epochs * batches) if plan.epochs else (training.seconds, plan.seconds or 1)
-        )
-        training.progress = min(1.0, done / whole)
+        by_time = training.seconds / (plan.seconds or 1)
+        training.progress = min(1.0, training.step / (plan.epochs * batches) if plan.epochs else by_time)
 
     update_progress()
     while training.progress < 1 or training.position:  # a run may resume between its last step and validation
         order = torch.randperm(len(pixels), generator=seeded(plan.seed, training.epoch + 1))
-        started = (clock.seconds(), training.step)
+        began, first_step = clock.seconds(), training.step
         while training.position < batches and training.progress < 1:
             if should_stop():
                 return Finished("stopped", training.seconds)
@@ -331,7 +329,7 @@ def epochs(
         if diverged := training.diverged():
             model.load_state_dict(good)
             return Diverged(training.step, diverged)
-        images = (training.step - started[1]) * batch_size / max(1e-9, clock.seconds() - started[0])
+        images = (training.step - first_step) * batch_size / max(1e-9, clock.seconds() - began)
         means, validation = training.means(), validate(model, data.validation, plan.seed, should_stop)
         if should_stop():  # the epoch stays open: on resume it is validated as a whole
             return Finished("stopped", training.seconds)
@@ -362,7 +360,7 @@ def validate(
     Only over those seen so far where `should_stop` cuts it short.
     """
     pixels = Pixels(split.images, model.device)
-    rng = torch.Generator(pixels.device).manual_seed(seed)
+    rng = seeded(seed, VALIDATION, pixels.device)
     sums: dict[str, float] = {}
     seen = 0
     for some in torch.arange(len(pixels)).chunk(
@@ -389,7 +387,7 @@ def fit_sampler(training: Training, pixels: Pixels, count: int) -> None:
         return
     rng = seeded(training.plan.seed, 0)
     chosen = torch.randperm(len(pixels), generator=rng)[:count]
-    codes = torch.cat([model.encode(pixels[some]) for some in chosen.split(VALIDATION_BATCH)])
+    codes = torch.cat([model.encode(x) for x in pixels.batches(VALIDATION_BATCH, chosen)])
     if codes.isfinite().all():
         with threadpool_limits(1, "blas"):  # two threads on two busy cores took 30 times as long
             model.fit(codes, rng)
@@ -398,8 +396,8 @@ def fit_sampler(training: Training, pixels: Pixels, count: int) -> None:
 @torch.no_grad()
 def preview(training: Training, data: Dataset, pixels: Pixels) -> Previews:
     fit_sampler(training, pixels, PREVIEW_CODES)
-    x = Pixels(data.validation.images, training.device)[torch.as_tensor(showcase(data.validation))]
-    rng = torch.Generator(training.device).manual_seed(training.plan.seed)
+    x = as_floats(data.validation.images[showcase(data.validation)]).to(training.device)
+    rng = seeded(training.plan.seed, PREVIEWS, training.device)
     rebuilt, others = training.model.preview(x, rng)
     return Previews(as_bytes(rebuilt), as_bytes(others), *scattered(training, data.validation))
 
@@ -410,8 +408,7 @@ def scattered(training: Training, split: Split) -> tuple[Tensor | None, Tensor |
     if not isinstance(model, Autoencoder):
         return None, None
     pixels = Pixels(split.images[:SCATTERED], training.device)
-    some = torch.arange(len(pixels)).split(VALIDATION_BATCH)
-    codes = torch.cat([model.encode(pixels[batch]) for batch in some]).cpu()
+    codes = torch.cat([model.encode(x) for x in pixels.batches(VALIDATION_BATCH)]).cpu()
     labels = None if split.labels is None else torch.tensor(split.labels[:SCATTERED])
     return flattened(codes), labels
 
@@ -441,13 +438,17 @@ class Pixels:
             return self.resident[index.to(self.device)].float() / 255
         return torch.from_numpy(self.images[index.numpy()]).to(self.device).float() / 255
 
+    def batches(self, size: int, chosen: Tensor | None = None) -> Iterator[Tensor]:
+        """The pictures at the indices (n,), else all, in order: float32 (B,C,H,W)."""
+        return (self[some] for some in (torch.arange(len(self)) if chosen is None else chosen).split(size))
 
-def seeded(seed: int, place: int) -> torch.Generator:
+
+def seeded(seed: int, place: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator of its own for every place, such as an epoch, under a seed, so that it can be made anew on resume.
 
     Places are numbers below 2^32. A generator of the CPU looks at the low 32 bits of its seed and at no others.
     """
-    return torch.Generator().manual_seed((FAR * seed + place) % 2**32)
+    return torch.Generator(device).manual_seed((FAR * seed + place) % 2**32)
 
 
 class Clock:

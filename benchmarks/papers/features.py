@@ -133,7 +133,7 @@ def contractive(terms: Terms) -> Iterator[str]:
             model = terms.learnt(f"contractive-{weight:g}", Contractive(config, data.shape), data, seed=seed)
             assert isinstance(model.encoder, nets.Tied)
             codes = each(data.test, model.encode, terms.device)
-            jacobian = objectives.sigmoid_layer_jacobian(
+            jacobian = objectives.sigmoid_layer_jacobian_squared(
                 codes, model.encoder.layer.weight.detach().cpu()
             ).double()
             squared.append(jacobian.mean().item())

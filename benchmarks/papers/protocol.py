@@ -127,15 +127,13 @@ def joined(a: Split, b: Split) -> Split:
 
 
 def cut(split: Split, first: int, end: int) -> Split:
-    assert split.labels is not None
-    return Split(split.images[first:end], split.labels[first:end])
+    return split.part(slice(first, end))
 
 
 @torch.inference_mode()
 def each(split: Split, what: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
     """`what` of all pictures of a split, in batches (B,C,H,W) -> (B,...)."""
-    pixels = Pixels(split.images, device)
-    return torch.cat([what(pixels[some]).cpu() for some in torch.arange(len(pixels)).split(BATCH)])
+    return torch.cat([what(x).cpu() for x in Pixels(split.images, device).batches(BATCH)])
 
 
 def sse(model: Family, split: Split, device: torch.device) -> float:

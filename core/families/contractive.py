@@ -50,27 +50,23 @@ class Contractive(Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid()
 
-    def relative(self, jacobian: Tensor, z: Tensor) -> Tensor:
+    def relative(self, squared: Tensor, z: Tensor) -> Tensor:
         """To the spread of codes (B,Z); 0 of equal pictures, which have none but what rounding leaves."""
         spread = objectives.spread(z)
         apart = spread > ROUNDING * z.square().sum(1).mean()
-        return torch.where(apart, jacobian / torch.where(apart, spread, 1.0), 0.0)
+        return torch.where(apart, squared / torch.where(apart, spread, 1.0), 0.0)
 
     @torch.enable_grad()  # the penalty is a derivative, in validation as well
     def loss(self, x: Tensor, turn: Turn) -> Loss:
-        tied = isinstance(self.encoder, nets.Tied)
-        x = x.detach().requires_grad_(not tied)
+        x = x.detach().requires_grad_(True)
         z = self.encode(x)
         if isinstance(self.encoder, nets.Tied):
-            jacobian = objectives.sigmoid_layer_jacobian(z, self.encoder.layer.weight).mean()
+            penalty = squared = objectives.sigmoid_layer_jacobian_squared(z, self.encoder.layer.weight).mean()
         else:
-            jacobian = objectives.estimated_jacobian(z, x, turn.rng).mean()
-        relative = self.relative(jacobian, z)
+            squared = objectives.estimated_jacobian_squared(z, x, turn.rng).mean()
+            penalty = self.relative(squared, z)
         error = objectives.reconstruction_error(self.config.error, self.decoder(z), x.detach()).mean()
         return Loss(
-            minimise={
-                "reconstruction": error,
-                "contraction": self.config.weight * (jacobian if tied else relative),
-            },
-            watch={"jacobian": jacobian, "relative_jacobian": relative},
+            minimise={"reconstruction": error, "contraction": self.config.weight * penalty},
+            watch={"jacobian_squared": squared, "relative_jacobian_squared": self.relative(squared, z)},
         )

@@ -85,7 +85,7 @@ class VAE(Autoencoder):
             log_weights = self.log_weights(x, mu, log_var, self.config.importance_samples, turn.rng)
             bound = objectives.importance_bound(log_weights).mean()
             return Loss({"importance_bound": -bound}, watch={"negative_elbo": -log_weights.mean()})
-        z = mu + noise_like(mu, turn.rng) * (0.5 * log_var).exp()  # sec. 2.4
+        z = reparametrised(mu, log_var, turn.rng)
         reconstruction = self.nll(z, x).mean()
         kl = objectives.gaussian_kl(mu, log_var).sum(1).mean()
         return Loss(
@@ -99,7 +99,12 @@ class VAE(Autoencoder):
     def log_weights(self, x: Tensor, mu: Tensor, log_var: Tensor, k: int, rng: torch.Generator) -> Tensor:
         """log p(x,z)/q(z|x) of k draws z: x (B,C,H,W), mu and log_var (B,Z) -> (k,B) nats."""
         mu, log_var = mu.expand(k, -1, -1), log_var.expand(k, -1, -1)
-        z = mu + noise_like(mu, rng) * (0.5 * log_var).exp()
+        z = reparametrised(mu, log_var, rng)
         log_likelihood = -self.nll(z.flatten(0, 1), x.expand(k, *x.shape).flatten(0, 1)).unflatten(0, (k, -1))
         log_prior = objectives.standard_normal_log_density(z)
         return log_likelihood + log_prior - objectives.gaussian_log_density(z, mu, log_var)
+
+
+def reparametrised(mu: Tensor, log_var: Tensor, rng: torch.Generator) -> Tensor:
+    """A draw from N(mu, sigma^2) through which gradients pass, mu + sigma · eps: (...,Z). Kingma & Welling 2014, sec. 2.4."""
+    return mu + noise_like(mu, rng) * (0.5 * log_var).exp()

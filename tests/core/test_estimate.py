@@ -16,14 +16,14 @@ FOUND = Estimate(epoch_seconds=2.0, preview_seconds=0.5, images_per_second=100.0
 
 
 def test_a_plan_of_epochs_takes_its_epochs_and_its_previews() -> None:
-    assert FOUND.seconds(Plan(epochs=10, previews=4)) == 10 * 2 + 4 * 0.5
+    assert FOUND.seconds(Plan(epochs=10, previews=4)) == 10 * 2 + 5 * 0.5  # one after the first epoch
     assert FOUND.seconds(Plan(epochs=2, previews=24)) == 2 * 2 + 2 * 0.5  # never more than one an epoch
     assert FOUND.epochs(Plan(epochs=10)) == 10
 
 
 def test_a_plan_of_seconds_holds_the_epochs_that_previews_leave_room_for() -> None:
     assert FOUND.seconds(Plan(seconds=60)) == 60
-    assert FOUND.epochs(Plan(seconds=60, previews=24)) == pytest.approx((60 - 12) / 2)
+    assert FOUND.epochs(Plan(seconds=60, previews=24)) == pytest.approx((60 - 25 * 0.5) / 2)
     assert FOUND.epochs(Plan(seconds=1, previews=24)) == 0
 
 

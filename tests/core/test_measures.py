@@ -113,7 +113,7 @@ def test_the_jacobian_is_that_of_torch(model: Autoencoder) -> None:
 def test_of_one_logistic_layer_the_jacobian_has_a_closed_form() -> None:
     model, x = built(Contractive, net="tied"), as_floats(toy.strokes(5, SHAPE).images)
     with torch.no_grad():
-        expected = objectives.sigmoid_layer_jacobian(model.encode(x), model.encoder.layer.weight)
+        expected = objectives.sigmoid_layer_jacobian_squared(model.encode(x), model.encoder.layer.weight)
     torch.testing.assert_close(measures.squared_jacobian(model.encode, x).float(), expected)
 
 

@@ -153,7 +153,7 @@ def test_bernoulli_kl_is_that_of_two_coins(rho: float) -> None:
 def test_sigmoid_layer_jacobian_is_exact() -> None:
     weight, x = normal(5, 7), normal(3, 7, seed=1)
     jacobian = torch.func.vmap(torch.func.jacrev(lambda one: (weight @ one).sigmoid()))(x)
-    found = objectives.sigmoid_layer_jacobian((x @ weight.T).sigmoid(), weight)
+    found = objectives.sigmoid_layer_jacobian_squared((x @ weight.T).sigmoid(), weight)
     torch.testing.assert_close(found, jacobian.square().sum((1, 2)))
 
 
@@ -175,14 +175,14 @@ def test_estimated_jacobian_is_exact_in_the_mean_over_all_signs(monkeypatch: pyt
     every = torch.tensor(list(itertools.product((0, 1), repeat=4)))  # the 16 draws there can be
     monkeypatch.setattr(torch, "randint", lambda low, high, size, **_: every[: size[0]])
     pictures = x.expand(16, -1, -1, -1).clone().requires_grad_(True)
-    found = objectives.estimated_jacobian(encoder(pictures), pictures, torch.Generator())
+    found = objectives.estimated_jacobian_squared(encoder(pictures), pictures, torch.Generator())
     torch.testing.assert_close(found.mean(), encoder.jacobian(x).square().sum())
 
 
 def test_estimated_jacobian_varies_as_little_as_signs_allow(rng: torch.Generator) -> None:
     encoder, x = Encoder(), normal(1, 2, 3, seed=2)
     pictures = x.expand(20_000, -1, -1, -1).clone().requires_grad_(True)
-    found = objectives.estimated_jacobian(encoder(pictures), pictures, rng).detach()
+    found = objectives.estimated_jacobian_squared(encoder(pictures), pictures, rng).detach()
     assert_mean(found, encoder.jacobian(x).square().sum().item())
     # of v'Av with signs v: twice the squares off A's diagonal; A = J J'
     outer = encoder.jacobian(x) @ encoder.jacobian(x).T
@@ -195,7 +195,7 @@ def test_estimated_jacobian_can_be_minimised(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch, "randint", lambda low, high, size, **_: every)
     weight = normal(4, 6).requires_grad_(True)
     x = normal(16, 6, seed=1).requires_grad_(True)
-    found = objectives.estimated_jacobian(x @ weight.T, x, torch.Generator()).mean()
+    found = objectives.estimated_jacobian_squared(x @ weight.T, x, torch.Generator()).mean()
     (gradient,) = torch.autograd.grad(found, weight)
     torch.testing.assert_close(gradient, 2 * weight.detach())  # of ||W||^2
 

@@ -37,7 +37,7 @@ def test_the_tied_layer_has_the_closed_form(rng: torch.Generator) -> None:
     model, x = built(net="tied", weight=2.5), strokes()
     minimise, watch = model.loss(x, Turn(rng))
     expected = squared_jacobian(model, x).mean()
-    torch.testing.assert_close(watch["jacobian"].detach(), expected)
+    torch.testing.assert_close(watch["jacobian_squared"].detach(), expected)
     torch.testing.assert_close(minimise["contraction"].detach(), 2.5 * expected)
 
 
@@ -45,7 +45,7 @@ def test_the_tied_layer_has_the_closed_form(rng: torch.Generator) -> None:
 def test_a_deep_encoder_is_measured_without_bias(net: str, rng: torch.Generator) -> None:
     model, x = built(net=net), strokes()
     expected = squared_jacobian(model, x).mean().item()
-    draws = torch.stack([model.loss(x, Turn(rng)).watch["jacobian"].detach() for _ in range(300)])
+    draws = torch.stack([model.loss(x, Turn(rng)).watch["jacobian_squared"].detach() for _ in range(300)])
     assert draws.mean().item() == pytest.approx(expected, abs=4 * draws.std().item() / math.sqrt(300))
 
 
@@ -53,7 +53,7 @@ def test_a_deep_encoder_is_measured_without_bias(net: str, rng: torch.Generator)
 def test_equal_pictures_have_no_relative_contraction(net: str, rng: torch.Generator) -> None:
     model = built(net=net)
     loss = model.loss(strokes(1).expand(4, -1, -1, -1), Turn(rng))
-    assert loss.watch["relative_jacobian"] == 0 and loss.total.isfinite()
+    assert loss.watch["relative_jacobian_squared"] == 0 and loss.total.isfinite()
     loss.total.backward()
     assert all(one.grad is None or one.grad.isfinite().all() for one in model.parameters())
 
@@ -73,8 +73,8 @@ def test_rescaling_encoder_and_decoder_changes_only_the_absolute_norm(net: str) 
         for parameter, by in ((last.weight, factor), (last.bias, factor), (first.weight, 1 / factor)):
             parameter.mul_(by)
     after = terms()
-    torch.testing.assert_close(after["jacobian"], factor**2 * before["jacobian"])
-    for name in ("reconstruction", "contraction", "relative_jacobian"):
+    torch.testing.assert_close(after["jacobian_squared"], factor**2 * before["jacobian_squared"])
+    for name in ("reconstruction", "contraction", "relative_jacobian_squared"):
         torch.testing.assert_close(after[name], before[name])
 
 
@@ -83,7 +83,7 @@ def test_the_tied_penalty_trains_the_encoder_by_its_formula(rng: torch.Generator
     weight = model.encoder.layer.weight
     (found,) = torch.autograd.grad(model.loss(x, Turn(rng)).minimise["contraction"], weight)
     h = model.encode(x)
-    (expected,) = torch.autograd.grad(objectives.sigmoid_layer_jacobian(h, weight).mean(), weight)
+    (expected,) = torch.autograd.grad(objectives.sigmoid_layer_jacobian_squared(h, weight).mean(), weight)
     torch.testing.assert_close(found, expected)
 
 
@@ -93,6 +93,6 @@ def test_contraction_makes_codes_move_less_for_what_they_spread() -> None:
 
     def movement(weight: float) -> float:
         model = Contractive(Contractive.Config(**toy.QUICK, weight=weight), data.shape)
-        return toy.train_quickly(model, data)["relative_jacobian"]
+        return toy.train_quickly(model, data)["relative_jacobian_squared"]
 
     assert movement(3.0) < 0.2 * movement(0.0)

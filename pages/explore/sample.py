@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import export
+from core.families import family
+from core.family import Autoencoder
+from core.store import Run
 from ui import inputs, jobs, runs
 from ui.choices import choice
-from ui.components.canvas import checked_at
 from ui.sampling import below, remembered, views
 from ui.sampling.below import MOST_SEED
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
 
 MOST = 4
-FIRST = ("vae", "gan")  # on the canvas when nobody has chosen
-BELOW = ("From picture to picture", "Samples", "One number at a time", "Sums of codes")
+BELOW: dict[str, Callable[[Sequence[Painter], Sequence[inputs.Input]], None]] = {
+    "From picture to picture": below.between,
+    "Samples": lambda painters, _: below.grid(painters),
+    "One number at a time": below.traversals,
+    "Sums of codes": below.sums,
+}
 
 
 def main() -> None:
@@ -47,14 +55,17 @@ def main() -> None:
     if lacking(kind, corners):
         return
     shown = views.prepared(painters, kind, corners, ends)
-    key = views.key_of(painters, kind)
-    views.live(painters, shown, kind == SEEDS, seed, address(), engines(), key)
+    key, endless = views.key_of(painters, kind), kind == SEEDS
+    views.live(painters, shown, endless, seed, views.addressed(endless), engines(), key)
     offer_decoders(painters)
     st.caption(
         "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
         "to single numbers of the code, a double click or Delete takes that back. Faint points are the data's codes."
     )
-    under_the_canvas(painters, pictures)
+    what = choice(
+        "Below", BELOW, next(iter(BELOW)), key="below", label_visibility="collapsed", width="stretch"
+    )
+    BELOW[what](painters, pictures)
 
 
 def lacking(kind: str, corners: list[inputs.Input]) -> bool:
@@ -66,18 +77,6 @@ def lacking(kind: str, corners: list[inputs.Input]) -> bool:
         st.info("This plane goes through three pictures: choose as many.", icon=":material/change_history:")
         return True
     return False
-
-
-def under_the_canvas(painters: list[Painter], pictures: list[inputs.Input]) -> None:
-    what = choice("Below", BELOW, BELOW[0], key="below", label_visibility="collapsed", width="stretch")
-    if what == BELOW[0]:
-        below.between(painters, pictures)
-    elif what == BELOW[1]:
-        below.grid(painters)
-    elif what == BELOW[2]:
-        below.traversals(painters, pictures)
-    else:
-        below.sums(painters, pictures)
 
 
 def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -> list[inputs.Input]:
@@ -127,15 +126,14 @@ def offer_decoders(painters: list[Painter]) -> None:
         jobs.start(*((exporting[one.run.id], f"Decoder of {one.title}") for one in missing))
 
 
-def chosen(group: runs.Group, cell: object) -> list[Painter]:
-    """Two to four runs side by side; those that cannot be loaded are said and left out."""
+def chosen(group: runs.Group, cell: DeltaGenerator) -> list[Painter]:
+    """Up to four runs side by side, at first those with a prior; those that cannot be loaded are said and left out."""
     titles = {run.id: runs.label(run, group) for run in group.runs}
     within_reach = group.proposed
     titles |= {run.id: runs.label(run, replace(group, runs=within_reach)) for run in within_reach}
-    usual = [run.id for run in within_reach if run.record.family in FIRST] or [
-        run.id for run in within_reach
-    ][:2]
-    ids = cell.multiselect(  # type: ignore[attr-defined]
+    usual = [run.id for run in within_reach if from_prior(run)][:MOST]
+    usual = usual or [run.id for run in within_reach][:2]
+    ids = cell.multiselect(
         "Variants, up to four",
         list(titles),
         usual,
@@ -148,10 +146,15 @@ def chosen(group: runs.Group, cell: object) -> list[Painter]:
     return [Painter(run, model, titles[run.id], runs.codes(run)) for run, model in there.values()]
 
 
+def from_prior(run: Run) -> bool:
+    kind = family(run.record.family)
+    return issubclass(kind, Autoencoder) and kind.from_prior
+
+
 def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None]:
     """What a plane has to be told: the seed of one of seeds, the two classes of one between classes."""
     if kind == CLASSES:
-        names = list(views.class_means(painters[0]))
+        names = views.shared_classes(painters)
         one, two = st.columns(2)
         first = one.selectbox("From class", names, min(3, len(names) - 2), key="class-a", bind="query-params")
         second = two.selectbox("To class", names, min(8, len(names) - 1), key="class-b", bind="query-params")
@@ -160,15 +163,6 @@ def ask(kind: str, painters: list[Painter]) -> tuple[int, tuple[str, str] | None
         return 0, None
     seed = st.number_input("Seed of the plane", 0, MOST_SEED, 0, key="plane-seed", bind="query-params")
     return int(seed), None
-
-
-def address() -> tuple[float, float]:
-    """The place that the address names."""
-    try:
-        numbers = [float(part) for part in st.query_params.get("at", "").split(",")]
-    except ValueError:
-        return 0.0, 0.0
-    return checked_at(numbers) or (0.0, 0.0)
 
 
 def engines() -> tuple[str, ...]:

@@ -169,6 +169,14 @@ def test_who_leaves_the_pad_leaves_the_place_that_was_set_down(app: Server, page
     assert seen(page) == shot
 
 
+def test_a_step_there_and_back_ends_in_the_address_where_it_began(app: Server, page: Page) -> None:
+    opened(page, app).focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**at=0.02*")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**at=0%2C0*")
+
+
 def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: Page) -> None:
     pad = opened(page, app, "?plane=Seeds&plane-seed=3")
     pad.focus()

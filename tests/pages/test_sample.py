@@ -26,10 +26,16 @@ from ui.components.canvas import checked_at, checked_pins, wished
 from ui.html import picture
 from ui.sampling.below import webp
 from ui.sampling.views import draws
+from ui.words import signed
 
 PAGE = "explore/sample.py"
 PLANES = ("Codes", "Seeds", "Around a picture", "Three pictures", "From class to class")
-BELOW = ("From picture to picture", "Samples", "One number at a time", "Sums of codes")
+BELOW = {  # and what each offers to take away
+    "From picture to picture": ["GIF", "WebP", "Strip"],
+    "Samples": ["Picture", "Picture"],
+    "One number at a time": ["Picture"],
+    "Sums of codes": ["Picture"],
+}
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +76,7 @@ def test_every_plane_and_everything_below_opens(
     assert not page.exception and not page.warning
     assert [view["title"] for view in data_of(page)["views"]] == ["Variational", "GAN"]
     assert data_of(page)["endless"] == (plane == "Seeds")
+    assert [button.label for button in page.get("download_button")] == BELOW[below]
 
 
 def test_the_plane_of_codes_is_that_of_core(open_page: Open, three: Store) -> None:
@@ -107,8 +114,8 @@ def test_one_number_at_a_time_is_turned(open_page: Open, three: Store) -> None:
         code = run.load().encode(as_floats(examples.pictures((1, 8, 8))[[2]])).repeat(13, 1)
         code[:, number] = torch.linspace(low, high, 13)
         tiles = as_bytes(run.load().decode(code))
-    assert picture(tiles[0], f"Variational, {name} = {low:.2f}") in shown(page)
-    assert picture(tiles[12], f"Variational, {name} = {high:.2f}") in shown(page)
+    assert picture(tiles[0], f"Variational, {name} = {signed(low)}") in shown(page)
+    assert picture(tiles[12], f"Variational, {name} = {signed(high)}") in shown(page)
 
 
 def test_one_variant_may_be_without_a_prior(open_page: Open, three: Store) -> None:
@@ -132,6 +139,19 @@ def test_the_way_between_two_pictures_is_that_of_core(open_page: Open, three: St
     assert picture(film[12], "Variational, step 7") in shown(page)
     assert picture(film[24], "Variational, step 13") in shown(page)
     assert "digit 2: MSE" in shown(page)
+
+
+def test_a_better_code_is_searched_once(
+    open_page: Open, three: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[object] = []
+    refine = sampling.refine
+    monkeypatch.setattr(sampling, "refine", lambda *args: (searches.append(args), refine(*args))[1])
+    page = open_page(PAGE, three, **{"better-codes": "true"})
+    assert not page.exception and len(searches) == 4  # two variants, both ends
+    page.segmented_control(key="way").set_value("Along the sphere").run()
+    page.selectbox(key="way-to").select("digit 8").run()
+    assert not page.exception and len(searches) == 6
 
 
 def test_pins_are_ends_like_pictures(open_page: Open, three: Store) -> None:
@@ -219,6 +239,27 @@ def test_sums_are_of_classes_that_every_variant_knows(open_page: Open, three: St
     assert "mean of 0" in open_page(PAGE, three, below="Sums of codes").selectbox(key="term-A").options
 
 
+def test_planes_between_classes_are_of_classes_that_every_variant_knows(
+    open_page: Open, three: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(three.root, tmp_path, dirs_exist_ok=True)
+    vae = of(Store(tmp_path), "vae")
+    names = ["zero", *map(str, range(1, 10))]  # a folder that got another name between two trainings
+    vae.update(dataset={**vae.record.dataset, "class_names": names})
+    page = open_page(PAGE, Store(tmp_path), plane="From class to class")
+    assert not page.exception and page.selectbox(key="class-a").options == names[1:]
+    vae.update(dataset={**vae.record.dataset, "class_names": [f"class {name}" for name in names]})
+    page = open_page(PAGE, Store(tmp_path), plane="From class to class")
+    assert not page.exception and "From class to class" not in page.segmented_control(key="plane").options
+
+
+@pytest.mark.parametrize(("plane", "start"), [("Seeds", [7.3, -4.1]), ("Codes", [0, 0])])
+def test_a_place_beyond_a_plane_that_ends_is_left(
+    open_page: Open, three: Store, plane: str, start: list[float]
+) -> None:
+    assert data_of(open_page(PAGE, three, plane=plane, at="7.3,-4.1"))["start"] == start
+
+
 def test_a_picture_comes_by_rerun_where_nothing_else_is(open_page: Open, three: Store) -> None:
     page = open_page(PAGE, three, engine="fragment")
     assert data_of(page)["engines"] == ["fragment"]
@@ -276,7 +317,18 @@ def test_wishes_from_a_browser_are_checked(hostile: object) -> None:
 
 @pytest.mark.parametrize(
     "parameter",
-    ["data", "plane", "plane-seed", "samples-seed", "at", "engine", "below", "painters-digits", "way"],
+    [
+        "data",
+        "plane",
+        "plane-seed",
+        "samples-seed",
+        "at",
+        "engine",
+        "below",
+        "painters-digits",
+        "way",
+        "way-from",
+    ],
 )
 def test_nonsense_in_the_address_is_ignored(open_page: Open, three: Store, parameter: str) -> None:
     page = open_page(PAGE, three, **{parameter: "../<b>"})

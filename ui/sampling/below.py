@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 
 import numpy as np
@@ -23,16 +22,29 @@ from ui.choices import choice
 from ui.downloads import download
 from ui.html import block, captioned, strip
 from ui.inputs import Input
-from ui.sampling.views import Painter, class_means, dials, draws
-from ui.words import as_written
+from ui.memory import remembered
+from ui.sampling.views import Painter, class_means, dials, draws, shared_classes
+from ui.words import as_written, signed
 
 STEPS = 13
 FILM = 25
 SEARCH = 150  # steps of descent
+FOUND = 1_000_000  # bytes of codes that a visitor's session keeps
 PAUSE = 90  # milliseconds
 MOST_SEED = 2**31 - 1
 SHOWN_NEAREST = 8
 TRAVERSED = 6  # numbers of a code, those that say most
+
+
+def offer(file: str, tiles: Sequence[np.ndarray], columns: int, label: str = "Picture") -> None:
+    """To take away, all below each other."""
+    download(
+        label,
+        lambda: png(np.concatenate([sheet(one, columns) for one in tiles])),
+        file,
+        "image/png",
+        "photo_library",
+    )
 
 
 # --- from picture to picture ------------------------------------------------------------------------------------
@@ -45,8 +57,8 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
         st.caption("Choose two pictures above, or pin two places of the canvas with a double click.")
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    first = row.selectbox("From", names, 0, key="from", width=180)
-    second = row.selectbox("To", names, 1, key="to", width=180)
+    first = row.selectbox("From", names, 0, key="way-from", bind="query-params", width=180)
+    second = row.selectbox("To", names, 1, key="way-to", bind="query-params", width=180)
     way = choice(
         "Way", ("Straight", "Along the sphere"), "Straight", key="way",
         help="Along the sphere keeps the length of codes typical of a Gaussian prior.", place=row
@@ -54,15 +66,16 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     search = row.toggle(
         "Search better codes",
         key="better-codes",
+        bind="query-params",
         help="Descends the error from the encoder's codes on: for the GAN above all.",
     )
+    path = sampling.between if way == "Straight" else spherical
     films: dict[str, np.ndarray] = {}
     chosen = [next(one for one in pictures if one.name == name) for name in (first, second)]
     for painter in painters:
         ends = [end(painter, one, search) for one in chosen]
         (a, _), (b, _) = ends
-        between = sampling.between if way == "Straight" else spherical
-        films[painter.title] = sampling.decoded(painter.model, between(a, b, FILM))
+        films[painter.title] = sampling.decoded(painter.model, path(a, b, FILM))
         residual = " · ".join(words for _, words in ends if words)
         some = films[painter.title][np.linspace(0, FILM - 1, STEPS).round().astype(int)]
         alts = [f"{painter.title}, step {step + 1}" for step in range(STEPS)]
@@ -73,13 +86,7 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     with st.container(horizontal=True):
         download("GIF", lambda: gif(there_and_back, PAUSE, PAUSE), "between.gif", "image/gif", "movie")
         download("WebP", lambda: webp(there_and_back), "between.webp", "image/webp", "animation")
-        download(
-            "Strip",
-            lambda: png(np.concatenate([sheet(one, FILM) for one in films.values()])),
-            "between.png",
-            "image/png",
-            "photo_library",
-        )
+        offer("between.png", list(films.values()), FILM, "Strip")
 
 
 def end(painter: Painter, chosen: Input, search: bool) -> tuple[Tensor, str]:
@@ -89,12 +96,24 @@ def end(painter: Painter, chosen: Input, search: bool) -> tuple[Tensor, str]:
         return code, ""
     x = as_floats(chosen.pixels)[None]
     if search:
-        with work.alone():
-            *_, found = sampling.refine(painter.model, x, SEARCH)
-        code = found.codes[0]
+        code = searched(painter, x)
     with torch.inference_mode():
         residual = float((painter.model.decode(code[None]) - x).square().mean())
     return code, f"{chosen.name}: MSE {residual:.4f}"
+
+
+def searched(painter: Painter, x: Tensor) -> Tensor:
+    """The code (Z,) that descent finds for a picture (1,C,H,W): from memory, else under a progress bar."""
+
+    def search() -> Tensor:
+        with work.alone():
+            events = sampling.refine(painter.model, x, SEARCH)
+            *_, found = work.steps(events, SEARCH + 1, "Searching…")
+        code: Tensor = found.codes[0]
+        return code
+
+    key = painter.run.id, runs.stamp(painter.run), hash(x.numpy().tobytes())
+    return remembered("searched", key, search, lambda code: code.nbytes, FOUND)
 
 
 def webp(frames: Sequence[np.ndarray]) -> bytes:
@@ -136,18 +155,8 @@ def grid(painters: Sequence[Painter]) -> None:
                     strip(tiles, [f"{painter.title}, sample {k + 1}" for k in range(len(tiles))], side),
                 )
             )
-            download(
-                "Picture",
-                partial(sheet_png, tiles, side),
-                f"{painter.run.id}-samples.png",
-                "image/png",
-                "photo_library",
-            )
+            offer(f"{painter.run.id}-samples.png", [tiles], side)
             memorised(painter, tiles[:SHOWN_NEAREST])
-
-
-def sheet_png(tiles: np.ndarray, columns: int) -> bytes:
-    return png(sheet(tiles, columns))
 
 
 def memorised(painter: Painter, tiles: np.ndarray) -> None:
@@ -186,17 +195,20 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     st.caption(
         f"From {as_written(start)}: each row turns one number from where 1% of the data lie below it to where 99% do."
     )
+    rows: list[np.ndarray] = []
     for painter in painters:
         code = painter.encode(pictures[:1])[0] if pictures else painter.known().mean(0)
         parts = [f'<div class="label">{escape(painter.title)}</div>']
         for number, name, low, high in dials(painter)[:TRAVERSED]:
             codes = code.repeat(STEPS, 1)
             codes[:, number] = torch.linspace(low, high, STEPS)
-            alts = [f"{painter.title}, {name} = {float(value):.2f}" for value in codes[:, number]]
+            alts = [f"{painter.title}, {name} = {signed(float(value))}" for value in codes[:, number]]
+            rows.append(sampling.decoded(painter.model, codes))
             parts.append(
-                f"<small>{name}: {low:.2f} to {high:.2f}</small>{strip(sampling.decoded(painter.model, codes), alts, STEPS)}"
+                f"<small>{name}: {signed(low)} to {signed(high)}</small>{strip(rows[-1], alts, STEPS)}"
             )
         st.html(block(*parts))
+    offer("one-number-at-a-time.png", rows, STEPS)
 
 
 # --- sums -------------------------------------------------------------------------------------------------------
@@ -206,7 +218,7 @@ def traversals(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
 def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     """A − B + C of pictures and class means."""
     means = [class_means(painter) for painter in painters]
-    classes = [f"mean of {name}" for name in means[0] if all(name in own for own in means)]
+    classes = [f"mean of {name}" for name in shared_classes(painters)]
     names = [one.name for one in pictures] + classes
     if len(names) < 2:
         st.caption("Choose pictures above: sums take at least two.")
@@ -214,9 +226,10 @@ def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     cells = st.columns(3)
     usual = (0, min(len(names) - 1, len(pictures)), min(len(names) - 1, len(pictures) + 1))
     terms = [
-        cell.selectbox(label, names, start, key=f"term-{label}")
+        cell.selectbox(label, names, start, key=f"term-{label[-1]}", bind="query-params")
         for cell, label, start in zip(cells, ("A", "− B", "+ C"), usual, strict=True)
     ]
+    rows: list[np.ndarray] = []
     for painter, own in zip(painters, means, strict=True):
         a, b, c = (
             own[name.removeprefix("mean of ")]
@@ -224,11 +237,12 @@ def sums(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
             else painter.encode([next(one for one in pictures if one.name == name)])[0]
             for name in terms
         )
-        tiles = sampling.decoded(painter.model, torch.stack([a, b, c, a - b + c]))
+        rows.append(sampling.decoded(painter.model, torch.stack([a, b, c, a - b + c])))
         words = [f"A: {terms[0]}", f"B: {terms[1]}", f"C: {terms[2]}", "A − B + C"]
         st.html(
             block(
                 f'<div class="label">{escape(painter.title)}</div>',
-                captioned(list(zip(words, tiles, strict=True)), "8rem"),
+                captioned(list(zip(words, rows[-1], strict=True)), "8rem"),
             )
         )
+    offer("sums-of-codes.png", rows, len(words))

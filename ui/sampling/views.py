@@ -17,7 +17,7 @@ from core.pictures import as_bytes, as_floats
 from core.store import Codes, Run
 from core.windows import CORNERS, Region, Sheet
 from ui import runs
-from ui.components.canvas import Pin, View, canvas
+from ui.components.canvas import Pin, View, canvas, checked_at
 from ui.decoding import MACHINE, SCRIPT, address_of_decoder
 from ui.inputs import Input
 from ui.runs import is_vae
@@ -77,12 +77,18 @@ def class_means(painter: Painter) -> dict[str, Tensor]:
     }
 
 
+def shared_classes(painters: Sequence[Painter]) -> list[str]:
+    """Names of the classes that all of them know: what a folder holds may change between two trainings."""
+    first, *others = map(class_means, painters)
+    return [name for name in first if all(name in known for known in others)]
+
+
 def kinds(painters: Sequence[Painter]) -> list[str]:
     """The planes that there are for these runs."""
     there = [CODES] if all(painter.dim > 1 for painter in painters) else []
     there += [SEEDS]
     there += [AROUND, THREE] * all(painter.dim > 1 for painter in painters)
-    there += [CLASSES] * all(painter.dim > 1 and len(class_means(painter)) > 1 for painter in painters)
+    there += [CLASSES] * (all(painter.dim > 1 for painter in painters) and len(shared_classes(painters)) > 1)
     kept = st.session_state.get("directions", {})
     there += [LASSO] * (len(painters) == 1 and len(kept.get(painters[0].run.id, ())) == painters[0].dim > 1)
     return there
@@ -174,6 +180,16 @@ def all_pins(painters: Sequence[Painter]) -> tuple[Pin, ...]:
     return tuple(pin for kind in planes for pin in pins(key_of(painters, kind)))
 
 
+def addressed(endless: bool) -> tuple[float, float]:
+    """The place that the address names; the middle where it names none, or one beyond a plane that ends."""
+    try:
+        numbers = [float(part) for part in st.query_params.get("at", "").split(",")]
+    except ValueError:
+        return 0.0, 0.0
+    at = checked_at(numbers)
+    return at if at and (endless or max(map(abs, at)) <= 1) else (0.0, 0.0)
+
+
 @st.fragment
 def live(
     painters: Sequence[Painter],
@@ -202,7 +218,7 @@ def live(
         key=key,
         decode=decode,
     )
-    if held.at is not None and held.at != start:
+    if held.at is not None and held.at != addressed(endless):
         st.query_params["at"] = f"{held.at[0]:.8g},{held.at[1]:.8g}"
     if held.pins != pins(key):
         st.session_state[f"pins of {key}"] = held.pins

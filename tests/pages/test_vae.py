@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import io
 import math
 import shutil
 import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -23,7 +28,7 @@ from tests.pages.conftest import Open, links, shown, trained
 from ui.components.maps import checked as place
 from ui.components.tiles import checked as cell
 from ui.html import data_uri, picture
-from ui.inside import draw
+from ui.inside import draw, ladder, objective
 from ui.inside.draw import DRAWN
 from ui.inside.ladder import ladders
 
@@ -207,7 +212,7 @@ def test_the_parts_on_the_page_are_those_of_core(
     assert metric(page, "−ELBO") == f"{total:.2f} {unit}"
     assert metric(page, "Reconstruction") == f"{reconstruction:.2f} {unit}"
     assert metric(page, "KL") == f"{kl:.2f} {unit}"
-    assert metric(page, "A number") == f"{total / 64:.4f} {unit}"
+    assert metric(page, "Per pixel value") == f"{total / 64:.4f} {unit}"
 
 
 def test_a_picture_has_its_place_among_the_test_pictures(open_page: Open, flat: Store) -> None:
@@ -227,6 +232,36 @@ def test_the_bound_is_that_of_core_and_draws_are_kept(open_page: Open, flat: Sto
     told = f"With k = 256: **{bounds.bound[-1].item():.2f} nats**".replace("-", "−")
     assert told in said(page)
     assert told in said(page.run())  # from what was kept
+
+
+def test_the_bound_is_among_the_numbers_to_take_away(
+    open_page: Open, flat: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(objective, "download", lambda label, data, *rest: made.append(data))
+    open_page(PAGE, flat, chapter="The objective", draws="256")
+    with ThreadPoolExecutor(1) as other:  # a download is made where there is no session
+        table = pd.read_csv(io.BytesIO(other.submit(made[0]).result()), index_col="part")["nats"]
+    *_, bounds = elbo.tighten(of_beta(flat, 1.0).load(), seen(2), torch.Generator().manual_seed(0), 256)
+    assert table["bound_k256"] == pytest.approx(bounds.bound[-1].item())
+
+
+def test_what_is_below_zero_has_a_minus(
+    open_page: Open, flat: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the densities of a Gaussian decoder may be."""
+    found, kept = elbo.parts, elbo.kept(of_beta(flat, 1.0))
+    dense = replace(kept, reconstruction=kept.reconstruction - 1_000)
+    monkeypatch.setattr(ladder.runs, "survey", lambda run: dense)
+    monkeypatch.setattr(
+        objective, "parts", lambda *of: replace(found(*of), reconstruction=torch.tensor([-900.0]))
+    )
+    for chapter in ("The objective", "What β does"):
+        page = open_page(PAGE, flat, chapter=chapter)
+        assert not page.exception and not [one.value for one in page.metric if "-" in one.value]
+        assert any(one.value.startswith("−") for one in page.metric)
+    page = open_page(PAGE, flat, chapter="The objective")
+    assert "Their mean is −" in said(page)
 
 
 # --- beta -------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from ui.html import block, strip
 from ui.inside.plane import decoded_plane
 from ui.inside.subject import TINT, Subject, equation, numbers
 from ui.runs import is_vae
-from ui.words import as_written, command, data_title
+from ui.words import as_written, command, data_title, signed
 
 SHOWN = 9  # pictures in a row
 SAMPLES = 18
@@ -159,7 +159,7 @@ def figures(run: Run, survey: Survey, active: int) -> None:
         st.metric("Active numbers", f"{active} of {numbers(run)}", help=varies, width="content")
         for title, term in terms.items():
             told = None if title == "Rate" else gray
-            st.metric(title, f"{float(term.mean()):.1f} nats", help=told, width="content")
+            st.metric(title, f"{signed(float(term.mean()), 1)} nats", help=told, width="content")
 
 
 def verdict(active: int, dim: int, weight: float) -> None:

@@ -19,6 +19,7 @@ from ui.choices import choice
 from ui.downloads import csv, download
 from ui.html import block, captioned, intensity
 from ui.inside.subject import CHARTED, TINT, Subject, equation, subscript, told_of_measuring
+from ui.words import signed
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2)}
 DRAWS = (256, 1_024, 4_096, 16_384)
@@ -62,8 +63,8 @@ def show(subject: Subject) -> None:
         by_pixel(subject, found, unit)
     standing(subject, found, unit)
     st.subheader("How far the ELBO is from log p(x)", anchor=False)
-    tightening(subject, found, unit)
-    download("Numbers", lambda: table(subject, found), f"{subject.run.id}-elbo.csv", "text/csv", "table")
+    bounds = tightening(subject, found, unit)
+    download("Numbers", lambda: table(found, bounds), f"{subject.run.id}-elbo.csv", "text/csv", "table")
 
 
 def is_gray(subject: Subject) -> bool:
@@ -83,9 +84,9 @@ def totals(found: Parts, unit: str) -> None:
     }
     with st.container(horizontal=True, gap="medium"):
         for name, (value, help) in told.items():
-            st.metric(name, f"{value:.2f} {unit}", help=help, width="content")
+            st.metric(name, f"{signed(value)} {unit}", help=help, width="content")
         st.metric(
-            "A number", f"{total / pixels:.4f} {unit}", help=f"−ELBO over {pixels:,} numbers.", width="content"
+            "Per pixel value", f"{signed(total / pixels, 4)} {unit}", help=f"−ELBO over {pixels:,} values.", width="content"
         )  # fmt: skip
     shares = [(name, max(0.0, value)) for name, value in (("reconstruction", reconstruction), ("KL", kl))]
     whole = sum(value for _, value in shares) or 1.0
@@ -118,7 +119,7 @@ def by_pixel(subject: Subject, found: Parts, unit: str) -> None:
     low, top = float(costs.min()), float(costs.max())
     cells = [
         ("the picture", as_bytes(subject.x[0])),
-        (f"{unit} a pixel: black {low:.2f}, white {top:.2f}", intensity(costs - low, top - low)),
+        (f"{unit} a pixel: black {signed(low)}, white {signed(top)}", intensity(costs - low, top - low)),
     ]
     st.html(block(captioned(cells, "11rem")))
     st.caption("Light where the decoder, over the draws, was surprised by the pixel.")
@@ -155,7 +156,7 @@ def standing(subject: Subject, found: Parts, unit: str) -> None:
     )
     st.caption(
         f"The line is this picture: it costs more than {place:.1f}% of {len(survey.kl):,} test pictures. "
-        f"Their mean is {UNITS[unit] * float(survey.negative_elbo.mean()):.1f} {unit}, of which the KL is "
+        f"Their mean is {signed(UNITS[unit] * float(survey.negative_elbo.mean()), 1)} {unit}, of which the KL is "
         f"{UNITS[unit] * float(survey.kl.mean()):.1f}.{gray}"
     )
 
@@ -163,7 +164,8 @@ def standing(subject: Subject, found: Parts, unit: str) -> None:
 # --- the bound --------------------------------------------------------------------------------------------------
 
 
-def tightening(subject: Subject, found: Parts, unit: str) -> None:
+def tightening(subject: Subject, found: Parts, unit: str) -> Bounds:
+    """Draw the bound as it climbs; where it came to."""
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.markdown(
@@ -189,6 +191,7 @@ def tightening(subject: Subject, found: Parts, unit: str) -> None:
             alt="The bound by the number of draws",
         )
         words.markdown(gap(bounds, found, unit))
+    return bounds
 
 
 def live(subject: Subject, draws: int) -> Iterator[Bounds]:
@@ -237,14 +240,11 @@ def curve(bounds: Bounds, found: Parts, unit: str) -> go.Figure:
 
 def gap(bounds: Bounds, found: Parts, unit: str) -> str:
     best, elbo = UNITS[unit] * float(bounds.bound[-1]), -UNITS[unit] * float(found.negative_elbo[0])
-    return f"With k = {bounds.k[-1]:,}: **{best:.2f} {unit}**, {best - elbo:.2f} above the ELBO.".replace(
-        "-", "−"
-    )
+    return f"With k = {bounds.k[-1]:,}: **{signed(best)} {unit}**, {signed(best - elbo)} above the ELBO."
 
 
-def table(subject: Subject, found: Parts) -> bytes:
+def table(found: Parts, bounds: Bounds) -> bytes:
     rows = [("reconstruction", float(found.reconstruction[0])), ("negative_elbo", float(found.negative_elbo[0]))]  # fmt: skip
     rows += [(f"kl_{number + 1}", float(value)) for number, value in enumerate(found.kl[0])]
-    for bounds in st.session_state.get("bounds", {}).values():
-        rows += [(f"bound_k{k}", value) for k, value in zip(bounds.k, bounds.bound.tolist(), strict=True)]
+    rows += [(f"bound_k{k}", value) for k, value in zip(bounds.k, bounds.bound.tolist(), strict=True)]
     return csv(pd.DataFrame(rows, columns=["part", "nats"]))

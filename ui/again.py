@@ -16,17 +16,18 @@ UNCHANGED: Mapping[str, Any] = {}
 def address(run: Run, changes: Mapping[str, Any] = UNCHANGED) -> dict[str, str]:
     """The words behind the page's address. `changes` are settings by name, and "epochs" or "seconds" for the length.
 
-    Empty for a restorer of photographs, which the page does not train.
+    Empty for a restorer of photographs, and for pictures that the page does not offer.
     """
     Family = next((one for one in FAMILIES if one.key == run.record.family), None)
-    if Family is None:
+    data = datasets.address(run.record.dataset["name"])
+    if Family is None or not data:
         return {}
     kinds = {one.name: one.kind for one in Family.Config.settings()}
     settings = {name: getattr(run.record.settings(), name) for name in kinds}
     settings |= {name: kinds[name](value) for name, value in changes.items() if name in kinds}
     return {
         "family": Family.title,
-        **datasets.address(run.record.dataset["name"]),
+        **data,
         **length(run.record.training_plan(), changes),
         **forms.address(Family, settings),
     }
@@ -38,6 +39,6 @@ def length(plan: Plan, changes: Mapping[str, Any]) -> dict[str, str]:
     _, fewest, most = LIMITS["epochs"]
     seconds = changes.get("seconds", None if "epochs" in changes else plan.seconds)
     if seconds is not None:
-        return {"budget": "Minutes", "minutes": f"{seconds / 60:g}", **rest}
+        return {"budget": "Minutes", "minutes": f"{seconds / 60:.9g}", **rest}
     epochs = changes.get("epochs", plan.epochs)
     return {"budget": "Epochs", "epochs": str(int(min(max(fewest, epochs), most))), **rest}

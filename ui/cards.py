@@ -11,11 +11,11 @@ import streamlit as st
 from core import examples, glance
 from core.data import BY_NAME, DataError, is_local, load
 from core.intake import Picture, to_shape
-from ui import shell
+from ui import datasets, shell
 from ui.choices import choice
 from ui.html import block, strip
 from ui.theme import colour
-from ui.words import as_written, data_title, paper
+from ui.words import as_written, paper
 
 SHOWN = 8  # pictures in a strip, so that each is larger than its pixels
 EXAMPLES, SCANS, TESTS = "Examples", "Scanned digits", "Test pictures"
@@ -96,14 +96,15 @@ def row(card: glance.Card, shelf: Shelf, shown: Shown) -> None:
 
 
 def offer_training(card: glance.Card, shelf: Shelf) -> None:
+    """A link to Train, where that can open on the same pictures."""
     st.caption(f"No {card.title} model has been trained on {as_written(shelf.title)} yet.")
-    known = {"data": data_title(shelf.title, shelf.shape)} if shelf.dataset in BY_NAME else {}
-    st.page_link(
-        shell.to("build/train.py"),
-        label=f"Train {card.title}",
-        icon=":material/model_training:",
-        query_params={"family": card.title} | known,
-    )
+    if data := datasets.address(shelf.dataset):
+        st.page_link(
+            shell.to("build/train.py"),
+            label=f"Train {card.title}",
+            icon=":material/model_training:",
+            query_params={"family": card.title} | data,
+        )
 
 
 def tell(card: glance.Card) -> None:

@@ -16,7 +16,7 @@ def show(run: Run) -> None:
     Where what is advised is a setting, a link opens Train on it.
     """
     patient = doctor.patient(run)
-    if patient.status in ("created", "running"):
+    if patient.status == "running":
         return
     found = doctor.diagnose(patient)
     for one in found:

@@ -70,7 +70,7 @@ def lately() -> None:
     ended = [job for job in reversed(trainings()) if not job.active][:LATELY]
     if not ended:
         return
-    with st.expander("Lately ended", icon=":material/history:"):
+    with st.expander("Recently ended", icon=":material/history:"):
         for job in ended:
             one = found(job)
             words, state, button = st.columns([3, 4, 1], vertical_alignment="center")

@@ -19,7 +19,7 @@ from core.files import StoreError, written
 from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
-from core.training import showcase
+from core.training import LIMITS, showcase
 from ui import charts, doctor, shell
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
@@ -183,7 +183,7 @@ def head(one: Watched) -> None:
 def actions(one: Watched) -> None:
     if one.job and one.job.active:
         stop_button(one.job, key="stop")
-    elif one.run and one.run.status in ("stopped", "interrupted", "created"):
+    elif one.run and one.run.status in ("stopped", "interrupted"):
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
     elif one.job and one.run is None and is_training(one.job):
@@ -196,7 +196,8 @@ def actions(one: Watched) -> None:
         )  # fmt: skip
         with st.popover("Train further", icon=":material/replay:"):
             st.markdown("A new run starts from these weights.")
-            epochs = st.number_input("Epochs", 1, 100_000, one.run.record.plan.get("epochs") or 20)
+            usual = one.run.record.plan.get("epochs") or 20
+            epochs = st.number_input("Epochs", *LIMITS["epochs"][1:], usual)
             if st.button("Start", icon=":material/play_arrow:"):
                 go_on(["train", "--from", one.run.id, "--epochs", str(epochs)], one)
 

@@ -14,7 +14,7 @@ from core.files import StoreError
 from core.glance import card_of
 from core.jobs import Jobs
 from core.record import described, planned
-from core.training import BUDGETS, Plan, device_named, epochs_for
+from core.training import BUDGETS, LIMITS, Plan, device_named, epochs_for
 from ui import datasets, estimates, forms, losses, shell, together, watch
 from ui.choices import choice
 from ui.html import block
@@ -91,33 +91,35 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = choice(
             "Budget", (*BUDGETS, *OWN), "quick", format_func=str.capitalize,
-            key="budget", help="Quick is for a first look, balanced for a good model, best four times that.",
+            key="budget", help="Quick is for a first look, balanced for a good model, best trains four times as long.",
         )  # fmt: skip
         epochs: int | None = None
         seconds: float | None = None
         if chosen == "minutes":
+            fewest, most = (limit / 60 for limit in LIMITS["seconds"][1:])
             minutes = st.number_input(
-                "Minutes", 0.5, 10_000.0, 2.0, step=0.5, format="%g", key="minutes", bind="query-params", width=NUMBER
+                "Minutes", fewest, most, 2.0, step=0.5, format="%g", key="minutes", bind="query-params", width=NUMBER
             )  # fmt: skip
-            seconds = minutes * 60
+            seconds = round(minutes * 60, 3)
         elif chosen == "epochs":
             epochs = st.number_input(
-                "Epochs", 1, 100_000, 20, key="epochs", bind="query-params", width=NUMBER
+                "Epochs", *LIMITS["epochs"][1:], 20, key="epochs", bind="query-params", width=NUMBER
             )
         else:
             epochs = epochs_for(chosen, pictures)
             st.metric("Epochs", f"{epochs:,}", width=NUMBER)
         batch = st.number_input(
-            "Pictures a step", 2, 4096, 64, key="batch", bind="query-params", width=NUMBER
+            "Pictures a step", *LIMITS["batch_size"][1:], 64, key="batch", bind="query-params", width=NUMBER
         )
         seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=NUMBER, help="The same seed gives the same run."
+            "Seed", *LIMITS["seed"][1:], 0, key="seed", bind="query-params", width=NUMBER,
+            help="The same seed gives the same run.",
         )  # fmt: skip
         name = st.text_input("Name", placeholder="if you like", max_chars=80, width=NAME)
     try:
         return Plan(epochs=epochs, seconds=seconds, batch_size=batch, seed=seed), name, pick_device()
     except ValueError as error:
-        st.error(f"This makes no plan: {error}.", icon=":material/event_busy:")
+        st.error(f"This budget cannot be used: {error}.", icon=":material/event_busy:")
         return None, name, "cpu"
 
 
@@ -147,9 +149,9 @@ def start(
     named = [f"--name={name}"] if name.strip() else []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         alone = st.button(f"Train {Family.title}", type="primary", icon=":material/play_arrow:")
-        all_six = st.button(
-            "Train all six", icon=":material/apps:", help="Each family with its defaults and this budget."
-        )
+        everyone = st.button(
+            f"Train all {len(FAMILIES)}", icon=":material/apps:", help="Each family with its defaults and this budget."
+        )  # fmt: skip
         count = choice(
             "Seeds of each", SEEDS, 1, key="seeds",
             help="With three, the table at the end can tell families apart from luck.",
@@ -157,7 +159,7 @@ def start(
     if alone:
         title = f"{Family.title} on {look.title}"
         begin([["train", *model, *data, *named]], [title], device)
-    if all_six:
+    if everyone:
         plans = [
             (each, Plan(**{**vars(plan), "seed": plan.seed + offset}))
             for offset in range(count)

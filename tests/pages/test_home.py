@@ -97,6 +97,15 @@ def test_a_family_without_a_run_says_how_to_get_one(open_page: Open, six: Store,
     assert carried(home) == {"family", "data", "source"}
 
 
+def test_training_is_offered_only_on_the_same_pictures(open_page: Open, six: Store, tmp_path: Path) -> None:
+    shutil.copytree(six.runs()[0].folder, tmp_path / "only")
+    (run,) = Store(tmp_path).runs()
+    run.update(dataset={**run.record.dataset, "name": "folder:nowhere@64"})
+    home = open_page("start/home.py", Store(tmp_path))
+    assert not home.exception and "has been trained on" in words(home)
+    assert not [link for link in links(home) if link.startswith("Train ")]
+
+
 def test_damaged_runs_do_not_take_home_down(open_page: Open, six: Store, tmp_path: Path) -> None:
     shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
     runs = Store(tmp_path).runs()

@@ -23,6 +23,7 @@ from core.family import Autoencoder
 from core.jobs import Job, Jobs, save
 from core.pictures import png
 from core.store import Store
+from core.training import Plan
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
 from ui import again, datasets, watch
@@ -93,7 +94,7 @@ def test_it_opens_ready_to_start_without_any_data_or_runs(open_page: Open, store
     assert not page.exception
     assert all(family.title in page.radio(key="family").options for family in FAMILIES)
     assert page.selectbox(key="data").value == "digits"
-    assert {"Train Vanilla", "Train all six"} <= buttons(page)
+    assert {"Train Vanilla", "Train all 6"} <= buttons(page)
     assert "1,297 to learn from, 200 to watch progress, 300 for the scores, 10 classes" in said(page)
 
 
@@ -152,8 +153,26 @@ def test_an_address_changes_what_is_advised(open_page: Open, six: Store, store: 
     assert asked["--seconds"] == "90.0" and "--epochs" not in asked
 
 
-def test_data_that_are_not_offered_here_are_left_to_choose() -> None:
+def test_a_run_on_pictures_that_are_not_offered_here_cannot_be_set_up_again(
+    six: Store, tmp_path: Path
+) -> None:
     assert datasets.address("folder:nowhere@64") == datasets.address("folder:@@") == {}
+    run = Store(shutil.copytree(six.root, tmp_path / "store")).runs()[0]
+    run.update(dataset={**run.record.dataset, "name": "folder:nowhere@64"})
+    assert again.address(run) == {}
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [Plan(seconds=10.0, batch_size=8_192), Plan(seconds=1.0), Plan(seconds=30 * 86_400.0, batch_size=65_536)],
+)
+def test_every_plan_that_there_can_be_is_opened_by_its_address(
+    open_page: Open, store: Store, plan: Plan
+) -> None:
+    page = click(open_page(PAGE, store, **again.length(plan, {})), "Train Vanilla")
+    asked = flags(started(store)[-1])
+    assert not page.exception
+    assert (float(asked["--seconds"]), int(asked.get("--batch-size", 64))) == (plan.seconds, plan.batch_size)
 
 
 def test_minutes_are_a_budget_too(open_page: Open, store: Store) -> None:
@@ -269,7 +288,7 @@ def test_a_measurement_that_fails_says_why(open_page: Open, store: Store) -> Non
 
 
 def test_all_six_start_together_with_one_budget(open_page: Open, store: Store) -> None:
-    page = click(open_page(PAGE, store), "Train all six")
+    page = click(open_page(PAGE, store), "Train all 6")
     assert not page.exception
     six = started(store)
     assert [flags(job)["--family"] for job in six] == [family.key for family in FAMILIES]
@@ -285,14 +304,14 @@ def test_a_name_that_reads_as_an_infinite_number_stays_in_the_address(
     monkeypatch.setattr(
         "secrets.token_hex", lambda size: "12e45678" if size == 4 else f"{next(names):0{2 * size}x}"
     )
-    page = click(page, "Train all six")
+    page = click(page, "Train all 6")
     assert page.query_params["group"] == "12e45678" and "6 trainings, one after the other" in said(page)
 
 
 def test_three_seeds_of_each_are_eighteen(open_page: Open, store: Store) -> None:
     page = open_page(PAGE, store)
     page.segmented_control(key="seeds").set_value(3)
-    click(page.run(), "Train all six")
+    click(page.run(), "Train all 6")
     seeds = [(flags(job)["--family"], flags(job)["--seed"]) for job in started(store)]
     assert len(set(seeds)) == 18 and {seed for _, seed in seeds} == {"0", "1", "2"}
 

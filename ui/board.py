@@ -27,7 +27,7 @@ UNUSUAL = 95.0
 READING = (
     "Each number compares a reconstruction with the picture the model saw, not with the file that was brought. "
     "PSNR in dB and SSIM: higher is better; MSE per pixel, pixels in 0…1: lower is better. "
-    "A code is so many times smaller than its picture with 8 bits for every pixel and colour."
+    "A code, with 32 bits for every number, is so many times smaller than its picture with 8 for every pixel and colour."
 )
 BETTER = "*Better than* counts the model's own test pictures that came back with a larger error."
 
@@ -54,9 +54,11 @@ class Column:
 
 def code_size(model: Autoencoder) -> str:
     """How much a code keeps and what that saves against 8 bits for every pixel and channel."""
-    numbers, ratio = model.code_numbers(), 8 * math.prod(model.shape) / model.code_bits()
-    total = model.config.latent_dim
+    numbers, bits, total = model.code_numbers(), model.code_bits(), model.config.latent_dim
+    ratio = 8 * math.prod(model.shape) / max(1.0, bits)  # all units of a sparse code may have died
     size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
+    if 0 < numbers < total:
+        size += f" · {bits / numbers - 32:.3g} bits to name each"
     return f"{size} · {ratio:.1f}× smaller" if ratio > 1 else f"{size} · no compression"
 
 

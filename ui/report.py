@@ -17,7 +17,9 @@ from core.family import Family
 from core.store import Run
 from ui import jobs
 from ui.html import block
+from ui.meanings import listed
 from ui.runs import has_codes
+from ui.words import signed
 
 Section = Mapping[str, Any]
 SOURCES = {
@@ -48,17 +50,22 @@ def show(run: Run) -> None:
     examination(run, found)
     if found:
         learnt_on = str(getattr(run.record.settings(), "noise", ""))
-        st.html(block(STYLE, *parts(found, family(run.record.family), learnt_on)))
-        st.download_button(
-            "Scores", lambda: json.dumps(found, indent=1).encode(), f"{run.id}-scores.json", "application/json",
-            icon=":material/data_object:", on_click="ignore", type="tertiary",
-        )  # fmt: skip
+        classes = run.record.dataset.get("class_names", [])
+        st.html(block(STYLE, *parts(found, family(run.record.family), learnt_on, classes)))
+        with st.container(horizontal=True):
+            st.download_button(
+                "Scores", lambda: json.dumps(found, indent=1).encode(), f"{run.id}-scores.json", "application/json",
+                icon=":material/data_object:", on_click="ignore", type="tertiary",
+            )  # fmt: skip
+            if "judge" in found:
+                with st.popover("How new pictures are measured", icon=":material/help:", type="tertiary"):
+                    st.markdown(listed("Classifier-Fréchet", "Precision", "Recall", "Sure", "Diversity"))
 
 
 def examination(run: Run, found: report.Report | None) -> None:
     """A button that has it examined, or how far that is."""
     examining = ["evaluate", run.id, "--keep"]
-    if jobs.at_work(jobs.latest(examining)) or found or not run.weights_file.exists():
+    if found or not run.weights_file.exists() or jobs.at_work(jobs.latest(examining)):
         return
     name = run.record.dataset["name"]
     if name in BY_NAME and not is_local(name):
@@ -83,14 +90,14 @@ class Fact(NamedTuple):
     note: str = ""
 
 
-def parts(found: report.Report, kind: type[Family], learnt_on: str) -> list[str]:
+def parts(found: report.Report, kind: type[Family], learnt_on: str, classes: Sequence[str]) -> list[str]:
     """HTML of every section that is there and whole; a denoiser has learnt on one kind of noise."""
     plain = [part(title, section(found)) for title, section in TOLD.items()]
     prior = {"gaussian": "from the prior"} if report.own_samples(kind) == "gaussian" else {}
     return [
         *filter(None, plain),
         gains(found.get("denoising", {}), learnt_on),
-        generated(found, SOURCES | prior),
+        generated(found, SOURCES | prior, classes),
     ]
 
 
@@ -138,7 +145,7 @@ CODES = told(
 CONTRACTION = told(
     lambda s: Fact("Mean ‖J‖", f"{s['jacobian']:.3g}", f"exact, {s['n']:,.0f} pictures"),
     lambda s: Fact(
-        "to the spread of codes ↓", f"{s['relative_jacobian']:.3g}", "the same however codes are scaled"
+        "‖J‖ / spread of codes ↓", f"{s['relative_jacobian']:.3g}", "the same however codes are scaled"
     ),
     lambda s: Fact("Saturated numbers", f"{s['saturation']:.1%}", "below 0.05 or above 0.95"),
 )
@@ -184,7 +191,7 @@ def gains(section: Section, learnt_on: str) -> str:
     rows = []
     for one in measured:
         title = f"{one.title}, learnt on" if one.name == learnt_on else one.title
-        cells = "".join(f"<td>{gain:+.2f} dB</td>" for gain in section[one.name])
+        cells = "".join(f"<td>{'+' * (gain > 0)}{signed(gain)} dB</td>" for gain in section[one.name])
         rows.append(f"<tr><td>{escape(title)}</td>{cells}</tr>")
     heads = "".join(f"<th>level {level}</th>" for level in LEVELS)
     return (
@@ -194,12 +201,12 @@ def gains(section: Section, learnt_on: str) -> str:
     )
 
 
-def generated(found: report.Report, sources: Mapping[str, str]) -> str:
+def generated(found: report.Report, sources: Mapping[str, str], classes: Sequence[str]) -> str:
     """A table of the sources of pictures in the eyes of the judge."""
     judge = found.get("judge", {})
-    rows = [row(title, found[key]) for key, title in sources.items() if key in found]
+    rows = [row(title, found[key], classes) for key, title in sources.items() if key in found]
     if "classes" in judge:
-        rows.append(row("test pictures", {"classes": judge["classes"]}))
+        rows.append(row("test pictures", {"classes": judge["classes"]}, classes))
     if not rows or not {"accuracy", "floor", "n"} <= set(judge):
         return ""
     heads = ("", "classifier-Fréchet ↓", "precision ↑", "recall ↑", "sure ↑", "diversity", "classes")
@@ -215,7 +222,7 @@ def generated(found: report.Report, sources: Mapping[str, str]) -> str:
     )
 
 
-def row(title: str, section: Section) -> str:
+def row(title: str, section: Section, classes: Sequence[str]) -> str:
     forms = {
         "frechet": "{:.2f}",
         "precision": "{:.3f}",
@@ -227,15 +234,15 @@ def row(title: str, section: Section) -> str:
         form.format(section[name]) if isinstance(section.get(name), int | float) else "–"
         for name, form in forms.items()
     ]
-    classes = section.get("classes")
-    cells.append(bars(classes) if isinstance(classes, list) and classes else "–")
+    shares = section.get("classes")
+    cells.append(bars(shares, classes) if isinstance(shares, list) and shares else "–")
     return f"<tr><td>{escape(title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def bars(shares: Sequence[float]) -> str:
+def bars(shares: Sequence[float], names: Sequence[str]) -> str:
     most = max(max(shares), 1e-9)
     drawn = "".join(
-        f'<i style="height: {max(0.0, share) / most:.0%}" title="class {place + 1}: {share:.1%}"></i>'
-        for place, share in enumerate(shares)
+        f'<i style="height: {max(0.0, share) / most:.0%}" title="{escape(str(name))}: {share:.1%}"></i>'
+        for name, share in zip(names, shares, strict=False)
     )
     return f'<span class="bars">{drawn}</span>'

@@ -26,15 +26,14 @@ SOURCES: tuple[Source, ...] = embedded.SOURCES + published.SOURCES
 BY_NAME: dict[str, Source] = {source.name: source for source in SOURCES}
 
 
-def load(name: str, *, download: bool = True, progress: Progress | None = None) -> Dataset:
-    """Load a dataset. The same data is read only once per process.
+def load(name: str, *, progress: Progress | None = None) -> Dataset:
+    """Load a dataset; a published one is downloaded where it is not on this machine. The same data is read once per process.
 
     Args:
         name: one of `BY_NAME`, or `folder:PATH`, `folder:PATH@SIZE`, `folder:PATH@SIZEgray`, or the same with
             `own:NAME`, or `pieces:PATH@SIZE`. A relative PATH is looked up below $BOTTLENECK_DATA, then in the working
             directory. Pictures of a folder are cropped to SIZE × SIZE, 64 unless told, and have colour unless every one
             of them is gray.
-        download: whether data that is not on this machine may be fetched.
         progress: where a download is shown instead of on stderr.
 
     Raises:
@@ -47,8 +46,6 @@ def load(name: str, *, download: bool = True, progress: Progress | None = None) 
     if name.startswith(pieces.PREFIX):
         return pieces.load(name)
     if not is_local(name):
-        if not download:
-            raise DataError(f"{BY_NAME[name].title} is not on this machine. {published.ways_out(name)}")
         published.download(BY_NAME[name], progress)
     return _read(name, () if BY_NAME[name].embedded else published.places())
 
@@ -67,6 +64,19 @@ def is_local(name: str) -> bool:
             f"There is no dataset “{name}”. Choose one of {known}, or folder:PATH for own pictures."
         )
     return BY_NAME[name].embedded or published.is_there(name)
+
+
+def is_offered(name: str) -> bool:
+    """Whether its pictures are here and for every visitor: a published set, one that was kept, or a folder in $BOTTLENECK_DATA.
+
+    The names in imported runs are somebody else's, and open no other folder of this machine.
+    """
+    try:
+        if name.startswith(folders.PREFIX):
+            return folders.frame(name.removeprefix(folders.PREFIX)).path in folders.below_data()
+        return not name.startswith(pieces.PREFIX) and is_local(name)
+    except DataError:
+        return False
 
 
 def sample_photos() -> dict[str, np.ndarray]:

@@ -163,13 +163,25 @@ def _code_numbers(folder: str, weights: str) -> int:
 
 
 def title_of(run: Run, among: Iterable[Run]) -> str:
-    """The family's title; with the run's own where the family has several, or the run a name."""
+    """The family's title; where the family has several, with the run's name, or its seed where they differ in no more.
+
+    Of two runs with the same name also their ids, so that whoever tells runs by their titles loses none.
+    """
     title = family(run.record.family).title
     kin = [other for other in among if other.record.family == run.record.family]
-    if len(kin) == 1 and not run.record.name:
+    if len(kin) == 1:
         return title
-    alike = sum(other.title == run.title for other in kin)
-    return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
+    nameless = [other.record for other in kin if not other.record.name]
+    if run.record.name or not differ_in_seed(nameless):
+        alike = sum(other.title == run.title for other in kin)
+        return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
+    return f"{title} · seed {run.record.training_plan().seed}"
+
+
+def differ_in_seed(records: Sequence[Record]) -> bool:
+    """Whether each has a seed of its own, and everything else is equal."""
+    seeds = {one.training_plan().seed for one in records}
+    return set(differences(records)) == {"seed"} and len(seeds) == len(records)
 
 
 def arguments(runs: Sequence[Run], protocol: Protocol, classical: bool, search: bool) -> list[str]:

@@ -122,6 +122,11 @@ def rebuilt(file: bytes, model: PhotoAutoencoder) -> Generator[float, None, np.n
     return back
 
 
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (H,W,1|3) -> (H,W,3)"""
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
 def is_colourless(picture: np.ndarray) -> bool:
     return bool((picture == picture[..., :1]).all())
 

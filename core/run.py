@@ -153,7 +153,8 @@ class Run:
         model = self.loaded(device)
         if not isinstance(model, Autoencoder):
             raise StoreError(
-                f"{self.id} restores photographs and has no codes. Use it with `python -m core denoise`."
+                f"{self.id} restores photographs and has no codes. Use it with `python -m core denoise`, "
+                "or `reconstruct` where it squeezes them."
             )
         return model
 

@@ -17,7 +17,7 @@ from core.jobs import Jobs
 from core.pictures import png
 from core.store import Run, Store
 from core.training import Plan, train
-from tests.photographs import denoiser
+from tests.photographs import autoencoder, denoiser
 from tests.serving import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,12 +46,15 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "20": "1",
     }
     denoiser(Store())
+    instead["photos-autoencoder"] = autoencoder(Store()).id
     assert len(COMMANDS) >= 15
     for command in COMMANDS:
         if "JOB" in command:  # only now: a job that does not begin within seconds has died
             instead["JOB"] = Jobs().create(["train"], "about to begin").id
         assert main([instead.get(word, word) for word in command]) == 0, command
-    assert {"photo.jpg", "rebuilt", "grid.png", "codes.npz"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"photo.jpg", "rebuilt", "squeezed", "grid.png", "codes.npz"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
 
 
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:

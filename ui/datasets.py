@@ -17,7 +17,7 @@ from core.errors import Explained
 from ui import jobs
 from ui.choices import choice
 from ui.html import block, strip
-from ui.words import as_written, data_title
+from ui.words import as_written, data_title, unlike
 
 SHOWN = 12  # pictures of a dataset
 TILE = 48  # pixels a side, of pictures in a zip
@@ -78,7 +78,7 @@ def choices() -> dict[str, str]:
     below = {
         f"{folders.PREFIX}{path}": f"{path} · folder" for path in folders.below_data() if path not in sets
     }
-    return sets | mine | below
+    return unlike(sets | mine | below)
 
 
 def address(name: str) -> dict[str, str]:
@@ -146,6 +146,7 @@ def show(look: Look) -> None:
 
 
 def offer_download(name: str) -> None:
+    """A button, or how far the download is."""
     source, fetching = BY_NAME[name], ["fetch", name]
     if jobs.at_work(jobs.latest(fetching)):
         return

@@ -12,10 +12,11 @@ import streamlit as st
 from torch import Tensor
 
 from core import examples, intake
-from core.data import BY_NAME, DataError, Dataset, is_local, load, sample_photos
+from core.data import BY_NAME, DataError, Dataset, is_offered, load, sample_photos
 from core.family import Shape
 from ui.choices import choice
 from ui.components.pad import Strokes, pad
+from ui.datasets import offer_download
 from ui.memory import remembered
 from ui.uploads import files
 from ui.words import as_written
@@ -242,21 +243,20 @@ def titled(data: Dataset, index: int) -> str:
 
 def test_data(name: str) -> Dataset | None:
     """The data, or None and what to do about it. Only published sets are ever fetched, and only when asked to."""
-    if name not in BY_NAME:
-        st.info(
-            f"The pictures of “{as_written(name)}” are read on the command line only. Upload some of them instead."
-        )
+    if not is_offered(name):
+        if name in BY_NAME:
+            offer_download(name)
+        else:
+            st.info(
+                f"The pictures of “{as_written(name)}” are not among those that Train offers here. Upload some of them instead.",
+                icon=":material/folder_off:",
+            )
         return None
     try:
-        if not is_local(name):
-            size = BY_NAME[name].download_bytes / 2**20
-            st.info(f"{BY_NAME[name].title} is not on this machine.", icon=":material/cloud_download:")
-            if not st.button(f"Download it ({size:.0f} MB)", icon=":material/download:"):
-                return None
-        with st.spinner(f"Getting {BY_NAME[name].title}…"):
+        with st.spinner("Reading the pictures…"):
             return load(name)
     except DataError as error:
-        st.warning(as_written(str(error)), icon=":material/cloud_off:")
+        st.warning(as_written(str(error)), icon=":material/broken_image:")
         return None
 
 

@@ -118,10 +118,10 @@ def squeezed(chosen: Chosen) -> tuple[np.ndarray, list[Row]]:
     """What went through, uint8 (H,W,3), and what came back: at its own size where that is quick, or was asked for."""
     picture = chosen.picture
     if not is_large(picture):
-        pixels = coloured(picture.pixels)
+        pixels = rates.coloured(picture.pixels)
         return pixels, measured(pixels, chosen).rows
     if st.session_state.get("whole") == digest(picture.pixels):
-        pixels = coloured(picture.pixels)
+        pixels = rates.coloured(picture.pixels)
         rows = measured(pixels, chosen, may_stop=True).rows
         st.caption(f":material/check: At its own size, {by(pixels)} pixels.")
         return pixels, rows
@@ -152,11 +152,6 @@ def ask_no_more() -> None:
     st.session_state.pop("whole", None)
 
 
-def coloured(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (H,W,1|3) -> (H,W,3)"""
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-
-
 def is_large(picture: intake.Picture) -> bool:
     return picture.pixels[..., 0].size > MOST_PIXELS
 
@@ -164,7 +159,7 @@ def is_large(picture: intake.Picture) -> bool:
 def reduced(picture: intake.Picture) -> np.ndarray:
     """uint8 (H,W,3) of at most MOST_PIXELS."""
     if not is_large(picture):
-        return coloured(picture.pixels)
+        return rates.coloured(picture.pixels)
     height, width = picture.pixels.shape[:2]
     scale = (MOST_PIXELS / (height * width)) ** 0.5
     smaller = max(1, int(height * scale)), max(1, int(width * scale))

@@ -12,14 +12,15 @@ from typing import ParamSpec
 import streamlit as st
 
 from core import elbo, glance, latent
-from core.data import BY_NAME, DataError, Dataset, is_local, load
+from core.data import DataError, Dataset, is_offered, load
 from core.family import Autoencoder, Restorer
 from core.files import written
 from core.store import Codes, Damaged, Run, Store, StoreError
 from ui import shell
-from ui.words import as_written, data_title
+from ui.words import as_written, counted, data_title, unlike
 
 P = ParamSpec("P")
+A_MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ def found() -> list[Run] | None:
         return None
     left_out = sum(isinstance(run, Damaged) for run in everything)
     if left_out:
-        st.caption(f"{left_out} damaged: left out here. The Library says why.")
+        st.caption(
+            f"{counted(left_out, 'damaged run')} {'is' if left_out == 1 else 'are'} left out here. The Library says why."
+        )
     return [run for run in everything if isinstance(run, Run) and has_codes(run)]
 
 
@@ -144,9 +147,10 @@ def of_photographs() -> list[Group]:
 
 def pick_group(groups: Iterable[Group]) -> Group:
     by_key = {group.key: group for group in groups}
+    titles = unlike({key: group.title for key, group in by_key.items()})
     key = st.selectbox(
-        "Models trained on", list(by_key), format_func=lambda one: by_key[one].title, key="data", bind="query-params"
-    )  # fmt: skip
+        "Models trained on", list(by_key), format_func=titles.__getitem__, key="data", bind="query-params"
+    )
     return by_key[key]
 
 
@@ -178,30 +182,10 @@ def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
 
 
 def label(run: Run, group: Group) -> str:
-    """The family's title; where the family has several, with the run's name, or its seed where they differ in no more.
+    """What tells it from the others of its group."""
+    from core.lab import title_of
 
-    Of two runs with the same name also their ids, so that pages that tell runs by their labels lose none.
-    """
-    from core.families import family
-
-    title = family(run.record.family).title
-    kin = [other for other in group.runs if other.record.family == run.record.family]
-    if len(kin) == 1:
-        return title
-    nameless = [other for other in kin if not other.record.name]
-    if run.record.name or not differ_in_seed(nameless):
-        alike = sum(other.title == run.title for other in kin)
-        return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
-    return f"{title} · seed {run.record.training_plan().seed}"
-
-
-def differ_in_seed(runs: list[Run]) -> bool:
-    """Whether each has a seed of its own, and everything else is equal."""
-    from core.comparison import differences
-
-    records = [run.record for run in runs]
-    seeds = {one.training_plan().seed for one in records}
-    return set(differences(records)) == {"seed"} and len(seeds) == len(runs)
+    return title_of(run, group.runs)
 
 
 def while_there(draw: Callable[P, None]) -> Callable[P, None]:
@@ -252,11 +236,7 @@ def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:
 
 def data_of(run: Run) -> Dataset | None:
     """The pictures that it was trained on, where they are on this machine and still the same."""
-    name = run.record.dataset["name"]
-    try:
-        data = load(name) if name in BY_NAME and is_local(name) else None
-    except DataError:
-        return None
+    data = _data(run.record.dataset["name"])
     return data if data and data.fingerprint == run.record.dataset.get("fingerprint") else None
 
 
@@ -274,6 +254,15 @@ def stamp(run: Run, *names: str) -> tuple[int, ...]:
     """Changes when the final weights do, or what is kept of them under these names."""
     files = (run.folder / place / f"{name}.safetensors" for name in names for place in ("cache", "shipped"))
     return tuple(map(written, (run.weights_file, *files)))
+
+
+@st.cache_resource(max_entries=8, ttl=A_MINUTE, show_spinner="Reading the pictures…")
+def _data(name: str) -> Dataset | None:
+    """Kept for a minute: to see whether a folder has changed, all of its files have to be looked at."""
+    try:
+        return load(name) if is_offered(name) else None
+    except DataError:
+        return None
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
+from collections.abc import Mapping
 
 
 def data_title(title: str, shape: tuple[int, int, int]) -> str:
@@ -22,6 +24,12 @@ def counted(number: int, thing: str) -> str:
 def signed(value: float, digits: int = 2) -> str:
     """With a minus as long as a plus is."""
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def unlike(titles: Mapping[str, str]) -> dict[str, str]:
+    """Title by key. Where two have the same, their keys are added: widgets and the address tell options by their titles."""
+    same = Counter(titles.values())
+    return {key: title if same[title] == 1 else f"{title} · {key}" for key, title in titles.items()}
 
 
 def duration(seconds: float) -> str:

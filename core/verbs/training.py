@@ -39,7 +39,11 @@ def declare(verbs: Verbs) -> None:
 def describe(one: Parser) -> None:
     """The flags that say what is to be trained, and how."""
     one.add_argument("--family", metavar="F")
-    one.add_argument("--dataset", metavar="D", help="a name, own:NAME or folder:PATH, then [@SIZE][gray]")
+    one.add_argument(
+        "--dataset",
+        metavar="D",
+        help="a name; own:NAME or folder:PATH, then [@SIZE][gray]; pieces:PATH for photo models",
+    )
     one.add_argument("--from", dest="origin", metavar="RUN", help="start from the weights of this run")
     budget = one.add_mutually_exclusive_group()
     budget.add_argument("--epochs", type=int, metavar="N", help=f"default: {EPOCHS}")
@@ -47,7 +51,11 @@ def describe(one: Parser) -> None:
     one.add_argument("--seed", type=int, metavar="N", help="default: 0")
     one.add_argument("--batch-size", type=int, metavar="N")
     one.add_argument("--threads", type=int, metavar="N", help="of torch on a CPU; default: all cores but one")
-    one.add_argument("--device", help="auto, cpu, cuda or mps; a resumed run stays where it was")
+    one.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="a resumed run stays where it was; default: auto",
+    )
     one.add_argument("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="settings of the family")
 
 

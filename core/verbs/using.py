@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,11 @@ from core.verbs.console import BadInput, json_line, read_file, save, save_pictur
 from core.verbs.declaring import Parser, Verbs
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from core.data import Dataset
     from core.family import Autoencoder
+    from core.intake import Picture
     from core.store import Run
 
 MOST_IN_A_ROW = 12  # numbers of a list on the terminal
@@ -31,6 +34,12 @@ def declare(verbs: Verbs) -> None:
     one = verbs.add(reconstruct, "Put pictures through runs: a PNG per run and picture, and metrics.json.")
     one.add_argument("run", nargs="+", metavar="RUN")
     one.add_argument("--images", nargs="+", required=True, type=Path, metavar="FILE")
+    one.add_argument(
+        "--rate",
+        type=int,
+        metavar="K",
+        help="of a photo autoencoder: numbers for 8×8 pixels; default: the middle one",
+    )
     one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
     one = verbs.add(sample, "Draw new pictures into one PNG.")
     one.add_argument("run", metavar="RUN")
@@ -84,17 +93,11 @@ def describe_measures(one: Parser) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Every measure of a run's test pictures, by section."""
-    from core import elbo, evaluation, report
     from core.jobs import ANALYSIS
-    from core.store import Store
 
-    if not 1 <= options.importance_samples <= elbo.MOST_DRAWS:
-        raise BadInput(
-            f"--importance-samples lies between 1 and {elbo.MOST_DRAWS}, not {options.importance_samples}"
-        )
     if options.pictures < 1:
         raise BadInput(f"--pictures is at least 1, not {options.pictures}")
-    store, told = Store(options.store), ""
+    told = ""
 
     def tell(fraction: float, text: str) -> None:
         nonlocal told
@@ -104,6 +107,14 @@ def evaluate(options: argparse.Namespace) -> None:
         told = text
 
     with options.work.lane(ANALYSIS):
+        from core import elbo, evaluation, report
+        from core.store import Store
+
+        if not 1 <= options.importance_samples <= elbo.MOST_DRAWS:
+            raise BadInput(
+                f"--importance-samples lies between 1 and {elbo.MOST_DRAWS}, not {options.importance_samples}"
+            )
+        store = Store(options.store)
         run = store.run(options.run)
         if options.keep:
             run.check_finished()
@@ -131,38 +142,92 @@ def in_words(value: float | list[float]) -> str:
 
 
 def reconstruct(options: argparse.Namespace) -> None:
-    import torch
-
-    from core import evaluation, intake
-    from core.pictures import as_floats
+    from core import intake
     from core.store import Store
 
     store = Store(options.store)
-    models = {name: ready(store.run(name)) for name in options.run}
+    models = {name: through(store.run(name), options.rate) for name in options.run}
     pictures = [intake.read(read_file(path, intake.MAX_BYTES), path.name) for path in options.images]
     table = []
     for number, picture in enumerate(pictures, 1):
-        for name, model in models.items():
-            x = as_floats(intake.to_shape(picture, model.shape))[None]
-            with torch.inference_mode():
-                back = model.reconstruct(x)
+        for name, send in models.items():
             file = options.out / f"{number:03}-{Path(picture.name).stem}-{name}.png"
+            back, scored = send(picture)
             save_picture(file, back)
-            scored = asdict(evaluation.scores(back[0].numpy(), x[0].numpy()))
             table.append({"image": picture.name, "run": name, "file": file.name, **scored})
             say(f"{file.name}  {terms(scored)}")
     save(options.out / "metrics.json", (json_line(table, indent=1) + "\n").encode())
     print(options.out / "metrics.json")
 
 
+def through(run: Run, rate: int | None) -> Callable[[Picture], tuple[Tensor, Mapping[str, float | None]]]:
+    """What sends a picture through a run: to what comes back, (1,C,H,W) in [0,1], and its scores."""
+    from core.families import family
+    from core.families.photo_autoencoder import PhotoAutoencoder
+
+    if issubclass(family(run.record.family), PhotoAutoencoder):
+        return at_its_own_size(run, rate)
+    if rate is not None:
+        raise BadInput(f"--rate is for runs that squeeze photographs, which {run.id} does not")
+    return in_its_frame(run)
+
+
+def in_its_frame(run: Run) -> Callable[[Picture], tuple[Tensor, Mapping[str, float | None]]]:
+    import torch
+
+    from core import evaluation, intake
+    from core.pictures import as_floats
+
+    model = ready(run)
+
+    @torch.inference_mode()
+    def send(picture: Picture) -> tuple[Tensor, Mapping[str, float | None]]:
+        x = as_floats(intake.to_shape(picture, model.shape))[None]
+        back = model.reconstruct(x)
+        return back, asdict(evaluation.scores(back[0].numpy(), x[0].numpy()))
+
+    return send
+
+
+def at_its_own_size(
+    run: Run, rate: int | None
+) -> Callable[[Picture], tuple[Tensor, Mapping[str, float | None]]]:
+    """Likewise, with JPEG and WebP of as many bytes beside it."""
+    import torch
+
+    from core import rates
+    from core.families.photo_autoencoder import PhotoAutoencoder
+    from core.pictures import as_floats
+    from core.training import spare_cores
+
+    torch.set_num_threads(spare_cores())
+    model = run.restorer()
+    assert isinstance(model, PhotoAutoencoder)
+    sizes = model.config.rates
+    k = sizes[len(sizes) // 2] if rate is None else rate
+    if k not in sizes:
+        raise BadInput(f"--rate of {run.id} is one of {', '.join(map(str, sizes))}, not {k}")
+
+    def send(picture: Picture) -> tuple[Tensor, Mapping[str, float | None]]:
+        ours, *others = rates.compared(rates.coloured(picture.pixels), model, k)
+        scored = {"numbers": k, "bytes": ours.size, "psnr": ours.psnr, "ssim": ours.ssim}
+        for one in others:
+            name = one.title.lower()
+            scored |= {f"{name}_bytes": one.size, f"{name}_psnr": one.psnr, f"{name}_ssim": one.ssim}
+        return as_floats(ours.picture.transpose(2, 0, 1))[None], scored
+
+    return send
+
+
 def decoder(options: argparse.Namespace) -> None:
     """The decoder as ONNX: kept in the run, and written to a file where one is named."""
-    from core import export
     from core.jobs import ANALYSIS
-    from core.store import Store
 
-    run = Store(options.store).run(options.run)
     with options.work.lane(ANALYSIS):
+        from core import export
+        from core.store import Store
+
+        run = Store(options.store).run(options.run)
         file = export.keep(run, ready(run))
     if options.out:
         save(options.out, file.read_bytes())
@@ -204,13 +269,14 @@ def lay_out(options: argparse.Namespace) -> None:
     """Codes of test pictures on a plane; those of the run's own data are kept beside it for the page."""
     import numpy as np
 
-    from core import evaluation, latent
     from core.jobs import ANALYSIS
-    from core.store import Store
 
-    run = Store(options.store).run(options.run)
     own = not options.dataset and options.split == "test"
     with options.work.lane(ANALYSIS):
+        from core import evaluation, latent
+        from core.store import Store
+
+        run = Store(options.store).run(options.run)
         if own:
             run.check_finished()
         codes = run.codes() if own else None
@@ -255,17 +321,18 @@ def describe_damage(one: Parser) -> None:
 
 def robustness(options: argparse.Namespace) -> None:
     """Damage a dataset's test pictures and measure what the runs still give back; what was measured before is read again."""
-    import torch
-
-    from core.findings import as_csv
     from core.jobs import ANALYSIS
-    from core.lab import Lab
-    from core.robustness import Protocol
-    from core.store import Store
-    from core.training import spare_cores
 
-    store = Store(options.store)
     with options.work.lane(ANALYSIS):
+        import torch
+
+        from core.findings import as_csv
+        from core.lab import Lab
+        from core.robustness import Protocol
+        from core.store import Store
+        from core.training import spare_cores
+
+        store = Store(options.store)
         torch.set_num_threads(spare_cores())
         runs = tuple(store.run(id) for id in dict.fromkeys(options.run))
         data = fitting(runs[0], options.dataset)

@@ -25,6 +25,7 @@ from core.jobs import Jobs, Stop
 from core.store import Run, Store
 from core.tensors import read_tensors, write_tensors
 from tests.core.killed import CASES
+from tests.photographs import autoencoder, scene
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--set", "net=mlp", "hidden=16", "latent_dim=8"]
@@ -236,6 +237,50 @@ def test_pictures_go_through_several_runs_into_a_folder(run: Terminal, own: Run,
             assert (picture.size, picture.mode) == ((8, 8), "L")
 
 
+def test_a_photograph_goes_through_a_bottleneck_at_its_own_size(
+    run: Terminal, own: Run, tmp_path: Path
+) -> None:
+    squeezing = autoencoder(Store()).id
+    Image.fromarray(scene(70, 50)).save(tmp_path / "a.png")
+    asked = ("reconstruct", squeezing, "--images", tmp_path / "a.png", "--out", tmp_path / "out")
+    run(*asked, "--rate", 2)
+    ((row,), name) = json.loads((tmp_path / "out" / "metrics.json").read_text()), f"001-a-{squeezing}.png"
+    assert (
+        row["file"] == name
+        and row["numbers"] == 2
+        and row["jpeg_psnr"] > 0
+        and 0 < row["bytes"] < 70 * 50 * 3
+    )
+    with Image.open(tmp_path / "out" / name) as picture:
+        assert (picture.size, picture.mode) == ((70, 50), "RGB")
+    assert f"--rate of {squeezing} is one of 2, 4, not 0" in run.refused(*asked, "--rate", 0)
+    assert "--rate is for runs that squeeze photographs" in run.refused(
+        "reconstruct", own.id, *asked[2:], "--rate", 2
+    )
+
+
+WAITING = """
+import sys
+from core.__main__ import main
+from core.jobs import Work
+
+def lane(*_, **__):
+    assert "torch" not in sys.modules, sys.argv
+    raise SystemExit(7)
+
+Work.lane = lane
+for words in ("evaluate x", "decoder x", "map x", "robustness x", "train --resume x --device cpu", "train --from x --device cpu"):
+    try:
+        main(words.split())
+    except SystemExit as end:
+        assert end.code == 7, words
+"""
+
+
+def test_who_waits_for_a_turn_has_not_imported_torch() -> None:
+    subprocess.run([sys.executable, "-c", WAITING], check=True, cwd=ROOT)
+
+
 def test_samples_fill_a_grid_and_depend_on_the_seed_alone(
     run: Terminal, made: Run, root: Path, tmp_path: Path
 ) -> None:
@@ -282,7 +327,7 @@ def test_codes_are_those_of_the_split_in_its_order(
         ("train --family vanilla --dataset digits --epochs 1 --seconds 9", "not allowed with argument"),
         ("train --family vanilla --dataset digits --seconds nan", "seconds takes a number from 1"),
         ("train --family vanilla --dataset digits --batch-size 1", "batch-size takes a whole number from 2"),
-        ("train --family vanilla --dataset digits --device tpu", "no device 'tpu' here; there is"),
+        ("train --family vanilla --dataset digits --device tpu", "argument --device: invalid choice: 'tpu'"),
         (
             "train --family vanilla --dataset digits --set wings=2",
             "'wings=2' is not name=value with a name of latent_dim",

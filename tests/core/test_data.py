@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core import embedded
-from core.data import BY_NAME, SOURCES, SPLITS, DataError, Split, is_local, load, sample_photos
+from core.data import BY_NAME, SOURCES, SPLITS, DataError, Split, is_local, is_offered, load, sample_photos
 from core.dataset import fingerprint
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -40,6 +42,26 @@ def test_an_unknown_name_lists_the_known_ones(ask: object) -> None:
         ask("emnist")
 
 
+def test_a_name_from_somewhere_opens_what_lies_in_the_data_folder_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("data/pictures", "private"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (8, 8), number).save(tmp_path / folder / f"{number}.png")
+    monkeypatch.setenv("BOTTLENECK_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert all(map(is_offered, ("digits", "folder:pictures", "folder:pictures@16gray")))
+    others = ("mnist", "emnist", "own:nothing", "pieces:pictures", "folder:pictures@5000", "folder:nowhere")
+    outside = (
+        "folder:private",
+        "folder:../private",
+        f"folder:{tmp_path / 'private'}",
+        "folder:pictures/../../private",
+    )
+    assert is_local("folder:private") and not any(map(is_offered, others + outside))
+
+
 # --- embedded ---
 
 
@@ -47,7 +69,7 @@ def test_an_unknown_name_lists_the_known_ones(ask: object) -> None:
 @pytest.mark.parametrize("name", ["digits", "photos"])
 def test_embedded_sets_load_without_a_network_and_keep_their_promises(name: str) -> None:
     assert is_local(name)
-    loaded = load(name, download=False)
+    loaded = load(name)
     source = BY_NAME[name]
     assert (loaded.name, loaded.title, loaded.licence) == (name, source.title, source.licence)
     assert loaded.shape == source.shape

@@ -148,7 +148,7 @@ real = partial(pytest.mark.skipif, reason="BOTTLENECK_DATA names no folder with 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=real(not is_local(name))) for name in SHIPPED])
 def test_the_judges_in_the_box_are_as_good_as_they_say(name: str) -> None:
-    data = load(name, download=False)
+    data = load(name)
     found = judge.kept(judge.BOX, data)
     assert found is not None and judge.file_of(judge.BOX, data).stat().st_size < 2**20
     assert judge.accuracy(found, data.test) == pytest.approx(found.accuracy, abs=2e-4)

@@ -109,7 +109,8 @@ def test_a_family_alone_goes_by_its_title(store: Store) -> None:
     one, two = a_run(store), a_run(store, Denoising)
     assert title_of(one, (one, two)) == "Vanilla"
     one.update(name="mine")
-    assert title_of(one, (one, two)) == "Vanilla · mine"
+    assert title_of(one, (one, two)) == "Vanilla"
+    assert title_of(one, (one, two, a_run(store))) == "Vanilla · mine"
 
 
 # --- the verb ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_the_data_folder_comes_before_the_cache_folder(
     idx_files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "cache" / "mnist", packed(idx_files))
-    assert is_local("mnist") and load("mnist", download=False).shape == (1, 28, 28)
+    assert is_local("mnist") and load("mnist").shape == (1, 28, 28)
     write(tmp_path / "mine" / "mnist", {**idx_files, "t10k-labels-idx1-ubyte": b"changed"})
     monkeypatch.setenv("BOTTLENECK_DATA", str(tmp_path / "mine"))
     with pytest.raises(
@@ -248,8 +248,6 @@ def test_a_download_is_checked_cached_and_shown(
 ) -> None:
     write(mirrors[0].root, packed(idx_files))
     bar = Bar()
-    with pytest.raises(DataError, match="MNIST is not on this machine. Connect .* choose “digits”"):
-        load("mnist", download=False)
     loaded = load("mnist", progress=bar)
     assert len(loaded.train) == 55
     assert bar.closed == 4 and sum(bar.seen) == bar.total > 0
@@ -399,7 +397,7 @@ def test_a_bad_cifar_archive_leaves_nothing_behind(
 )
 def test_real_idx_files(name: str, mean: float, sd: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOTTLENECK_DATA", str(REAL))
-    loaded = load(name, download=False)
+    loaded = load(name)
     assert [len(loaded.split(split)) for split in SPLITS] == [55_000, 5_000, 10_000]
     published = np.concatenate([loaded.train.images, loaded.validation.images])
     assert published.mean() / 255 == pytest.approx(mean, abs=5e-7)
@@ -411,7 +409,7 @@ def test_real_idx_files(name: str, mean: float, sd: float, monkeypatch: pytest.M
 def test_real_digits_are_already_centred_ink(monkeypatch: pytest.MonkeyPatch) -> None:
     """`intake.centre_ink` undoes what MNIST undid: on MNIST itself it changes almost nothing."""
     monkeypatch.setenv("BOTTLENECK_DATA", str(REAL))
-    images = load("mnist", download=False).test.images[:300]
+    images = load("mnist").test.images[:300]
     change = [np.abs(intake.centre_ink(image).astype(int) - image).mean() for image in images]
     assert np.mean(change) < 0.1
     assert np.mean(np.array(change) == 0) > 0.9
@@ -420,7 +418,7 @@ def test_real_digits_are_already_centred_ink(monkeypatch: pytest.MonkeyPatch) ->
 @real(not (REAL / "cifar10").is_dir())
 def test_real_cifar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOTTLENECK_DATA", str(REAL))
-    loaded = load("cifar10", download=False)
+    loaded = load("cifar10")
     assert [len(loaded.split(split)) for split in SPLITS] == [45_000, 5_000, 10_000]
     assert loaded.test.labels is not None and np.bincount(loaded.test.labels).tolist() == [1_000] * 10
     means = loaded.train.images.mean(axis=(0, 2, 3)) / 255

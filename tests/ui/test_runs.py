@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from core.data import load
 from core.evaluation import summarise
@@ -26,6 +27,21 @@ def store(tmp_path: Path) -> Store:
 def made(store: Store, seed: int = 0, name: str = "", **config: Any) -> Run:
     data = load("digits")
     return store.create(VAE(VAE.Config(**config), data.shape), Plan(epochs=1, seed=seed), data, name)
+
+
+def test_pictures_of_ones_own_are_known_to_pages(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    for number in range(20):
+        Image.new("L", (8, 8), 10 * number).save(tmp_path / "data" / "mine" / f"{number}.png")
+    monkeypatch.setenv("BOTTLENECK_DATA", str(tmp_path / "data"))
+    data = load("folder:mine@8gray")
+    run = store.create(Vanilla(Vanilla.Config(net="mlp"), data.shape), Plan(epochs=1), data)
+    found = runs.data_of(run)
+    assert found is not None and found.fingerprint == data.fingerprint
+    run.update(dataset={**run.record.dataset, "fingerprint": "of other pictures"})
+    assert runs.data_of(run) is None
 
 
 def labels(store: Store, *runs: Run) -> list[str]:

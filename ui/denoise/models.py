@@ -14,7 +14,7 @@ from core.families.denoising import Denoising
 from core.families.photo_denoiser import PhotoDenoiser
 from core.store import Run, Store, StoreError
 from ui import runs, shell
-from ui.words import as_written
+from ui.words import as_written, unlike
 
 AUTOMATIC = "auto"
 
@@ -69,12 +69,6 @@ def say_how_to_come_by_one() -> None:
         "python -m core train --family photo_denoiser --dataset pieces:FOLDER --seconds 3600", language="bash"
     )
     st.page_link(shell.to("build/library.py"), label="Import a run", icon=":material/inventory_2:")
-
-
-def unlike(titles: Mapping[str, str]) -> dict[str, str]:
-    """Where two have the same title, their ids are added: the address tells models by their titles."""
-    same = list(titles.values())
-    return {id: title if same.count(title) == 1 else f"{title} · {id}" for id, title in titles.items()}
 
 
 def sees(run: Run) -> str:

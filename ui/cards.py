@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -172,7 +173,36 @@ def scores(run: glance.Glance) -> str:
 
 def clarity(run: glance.Glance, card: glance.Card) -> str:
     """What a classifier says of its new pictures."""
-    drawn = run.report.get("gaussian" if card.from_prior else "mixture", {})
+    drawn = new_pictures(run, card)
     if "sure" not in drawn or "frechet" not in drawn:
         return ""
     return f"A classifier is sure of {drawn['sure']:.0%} of them · classifier-Fréchet {drawn['frechet']:.2f}"
+
+
+def new_pictures(run: glance.Glance, card: glance.Card) -> Mapping[str, float]:
+    return run.report.get("gaussian" if card.from_prior else "mixture", {})
+
+
+def csv(shelf: Shelf) -> bytes:
+    """The numbers of all rows."""
+    import pandas as pd
+
+    from ui import downloads
+
+    rows = [numbers(shelf.runs[card.key], card) for card in glance.cards() if card.key in shelf.runs]
+    return downloads.csv(pd.DataFrame(rows))
+
+
+def numbers(run: glance.Glance, card: glance.Card) -> dict[str, str | float | None]:
+    drawn = new_pictures(run, card)
+    return {
+        "family": card.title,
+        "run": run.id,
+        "PSNR (dB)": run.test.get("psnr"),
+        "SSIM": run.test.get("ssim"),
+        "SSE": run.test.get("sse"),
+        "NLL (nats)": run.report.get("vae", {}).get("nll"),
+        "probe error": run.report.get("codes", {}).get("probe_error"),
+        "sure": drawn.get("sure"),
+        "classifier-Fréchet": drawn.get("frechet"),
+    }

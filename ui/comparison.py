@@ -11,7 +11,7 @@ from core.comparison import MEASURES, SEEDS, Comparison, Entrant, Measure, Sprea
 from core.store import Run
 from ui.html import block
 from ui.theme import colour
-from ui.words import as_written
+from ui.words import as_written, unlike
 
 DIGITS = {"mse": 5, "sse": 2, "psnr": 2, "ssim": 4}  # after the point
 UNITS = {"psnr": " (dB)"}
@@ -36,11 +36,12 @@ def show(runs: Iterable[Run]) -> None:
         return
     shown = found[0]
     if len(found) > 1:
-        titles = [one.budget.title for one in found]
+        by_place = {str(place): one for place, one in enumerate(found, 1)}
+        titles = unlike({place: one.budget.title for place, one in by_place.items()})
         place = st.selectbox(
-            "With an equal budget of", range(len(found)), format_func=titles.__getitem__, key="compared"
-        )
-        shown = found[place]
+            "With an equal budget of", list(titles), format_func=titles.__getitem__, key="compared", bind="query-params"
+        )  # fmt: skip
+        shown = by_place[place]
     else:
         st.caption(f"With an equal budget: {shown.budget.title}.")
     st.html(block(STYLE, table(shown)))

@@ -19,7 +19,7 @@ from core.store import Damaged, Deleted, Run, Store
 from ui import charts, comparison, doctor, library, report, shell
 from ui.datasets import MOST_MEGABYTES
 from ui.runs import Group, groups, has_codes
-from ui.words import as_written
+from ui.words import as_written, unlike
 
 MOST = 24  # runs side by side
 LATEST = 12  # of the deleted runs that are listed
@@ -31,6 +31,7 @@ def main() -> None:
     st.title("Library")
     st.markdown("Every run on this machine: what came back, how it learnt, and what it scored.")
     store = Store()
+    just_deleted = st.session_state.pop("just deleted", False)
     tell_what_happened(store)
     try:
         found = store.list()
@@ -39,7 +40,7 @@ def main() -> None:
         return
     shelves = groups((one for one in found if isinstance(one, Run)), usable=False)
     if shelves:
-        shelf(store, library.in_order(pick(shelves)))
+        shelf(store, library.in_order(pick(shelves)), just_deleted)
     else:
         st.info("There are no runs yet.", icon=":material/model_training:")
         shell.offer_training("Train the first")
@@ -53,6 +54,7 @@ def pick(shelves: list[Group]) -> Group:
     """The choice of data, which opens on those of a run that the address names."""
     by_key = {group.key: group for group in shelves}
     by_run = {run.id: group.key for group in shelves for run in group.runs}
+    titles = unlike({group.key: group.title for group in shelves})
     start: str | None = shelves[0].key
     if (came := st.session_state.pop("came in", None)) in by_run:
         st.session_state["on"], start = by_run[came], None
@@ -62,7 +64,7 @@ def pick(shelves: list[Group]) -> Group:
     key = st.segmented_control(
         "Trained on",
         list(by_key),
-        format_func=lambda key: as_written(by_key[key].title),
+        format_func=lambda key: as_written(titles[key]),
         default=start,
         required=True,
         key="on",
@@ -74,11 +76,11 @@ def pick(shelves: list[Group]) -> Group:
 # --- the runs of one dataset ------------------------------------------------------------------------------------
 
 
-def shelf(store: Store, group: Group) -> None:
+def shelf(store: Store, group: Group, just_deleted: bool) -> None:
     wanted = ask_for(group)
     runs = [run for run in group.runs if wanted.passes(run)]
     if runs:
-        chosen = choose(runs, group)
+        chosen = choose(runs, group, just_deleted)
         one_run(store, chosen, group)
         if len(chosen) > MOST:
             st.info(f"The first {MOST} of {len(chosen)} runs stand side by side.", icon=":material/info:")
@@ -109,12 +111,15 @@ def ask_for(group: Group) -> library.Filter:
     return library.Filter(tuple(families), tuple(tags), words or "")
 
 
-def choose(runs: list[Run], group: Group) -> list[Run]:
-    """Draw the table and give the runs that are ticked, which stand in the address where they are not those it opens on."""
+def choose(runs: list[Run], group: Group, just_deleted: bool) -> list[Run]:
+    """Draw the table and give the runs that are ticked, which stand in the address where they are not those it opens on.
+
+    Where one was just deleted none is ticked: a second click must not meet the next run's button.
+    """
     ids = [run.id for run in runs]
     usual = [run.id for run in replace(group, runs=tuple(runs)).proposed]
     asked = [id for id in st.query_params.get_all("run") if id in ids] or usual
-    if st.session_state.pop("just deleted", False):  # a second click must not meet the next run's button
+    if just_deleted:
         asked = []
     frame = library.table(runs, group)
     st.caption(  # above the table, where its toolbar would else cover the search
@@ -154,7 +159,7 @@ def side_by_side(runs: list[Run], group: Group) -> None:
     if terms := library.terms(runs):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             term = st.selectbox(
-                "Validation pictures", terms, format_func=in_words, key="term", bind="query-params", width=320
+                "Curve of", terms, format_func=in_words, key="term", bind="query-params", width=320
             )  # fmt: skip
             log = library.positive(runs, term) and st.toggle(
                 "Logarithmic", value=True, key="log", bind="query-params"
@@ -220,8 +225,9 @@ def manage(store: Store, run: Run, group: Group) -> None:
             placeholder="Add some", key=f"tags-{run.id}",
         )  # fmt: skip
         save.form_submit_button("Save", width="stretch", on_click=rename, args=[store, run.id])
-    st.caption("The command line that makes this run")
-    st.code(shlex.join(run.record.command()), language="bash", wrap_lines=True)
+    if run.record.origin != run.id:  # a run that went on from itself took several
+        st.caption("The command line that makes this run")
+        st.code(shlex.join(run.record.command()), language="bash", wrap_lines=True)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             shell.to("build/train.py"), label="Curves and film", icon=":material/movie:", query_params={"watch": run.id}

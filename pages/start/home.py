@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core import glance
-from ui import cards, shell
+from ui import cards, meanings, shell
 from ui.choices import choice
-from ui.words import as_written, data_title
+from ui.words import as_written, data_title, unlike
 
 
 def main() -> None:
@@ -20,11 +20,12 @@ def main() -> None:
     if not shelves:
         without_runs()
         return
+    titles = unlike({name: data_title(shelf.title, shelf.shape) for name, shelf in shelves.items()})
     name = choice(
         "Trained on",
         list(shelves),
         next(iter(shelves)),
-        format_func=lambda name: as_written(data_title(shelves[name].title, shelves[name].shape)),
+        format_func=lambda name: as_written(titles[name]),
         key="on",
     )
     shelf = shelves[name]
@@ -41,7 +42,12 @@ def main() -> None:
                 icon=":material/auto_fix_high:",
             )
             st.space(6)  # a choice ends that much above its row's end
-    tell_what_numbers_mean(shelf)
+    with st.container(horizontal=True):
+        tell_what_numbers_mean(shelf)
+        st.download_button(
+            "Table", lambda: cards.csv(shelf), "families.csv", "text/csv",
+            icon=":material/table:", on_click="ignore", type="tertiary",
+        )  # fmt: skip
     for card in glance.cards():
         cards.row(card, shelf, shown)
 
@@ -53,18 +59,11 @@ def tell_what_numbers_mean(shelf: cards.Shelf) -> None:
     if not counts:
         return
     first = f", SSIM over the first {max(seen):,} of them" if seen and max(seen) < max(counts) else ""
-    guessed = " The GAN was never asked to rebuild: an encoder beside it guesses the code."
     with st.popover("What the numbers mean", icon=":material/help:", type="tertiary"):
         st.markdown(
-            "- **PSNR**, **SSIM**: how near what comes back is to the picture. Higher is better.\n"
-            "- **SSE**: the squared error, summed over a picture. Lower is better.\n"
-            "- **NLL**: the negative log-likelihood of black and white pictures. Lower is better.\n"
-            "- **Probe error**: what a linear classifier that reads nothing but the codes gets wrong. Lower is better.\n"
-            "- **Sure**: the share of new pictures of whose class a classifier is sure, by 90% or more. Higher is better.\n"
-            "- **Classifier-Fréchet**: how far new pictures are from real ones to that classifier, near 0 for real ones. "
-            "Lower is better.\n\n"
+            f"{meanings.listed('PSNR, SSIM', 'SSE', 'NLL', 'Probe error', 'Sure', 'Classifier-Fréchet')}\n\n"
             f"Means are over {max(counts):,} test pictures that no model has seen{first}. One training run each: the numbers "
-            f"speak of these runs, not of the families.{guessed if 'gan' in shelf.runs else ''}"
+            "speak of these runs, not of the families."
         )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import re
 import shutil
@@ -16,6 +17,7 @@ from core.families import FAMILIES
 from core.pictures import as_bytes, as_floats
 from core.store import Store
 from tests.pages.conftest import Open, carried, links, shown
+from ui import cards
 from ui.cards import SHOWN
 from ui.html import picture
 
@@ -56,6 +58,15 @@ def test_other_pictures_are_rebuilt_live(open_page: Open, six: Store) -> None:
     run = next(run for run in six.runs() if run.record.family == "vanilla")
     rebuilt = as_bytes(run.load().reconstruct(as_floats(images)))
     assert_shown(rebuilt[0], "picture 1 rebuilt by Vanilla", html)
+
+
+def test_the_numbers_of_all_rows_can_be_taken_away(open_page: Open, six: Store) -> None:
+    (button,) = open_page("start/home.py", six).get("download_button")
+    assert button.label == "Table"
+    rows = list(csv.DictReader(io.StringIO(cards.csv(cards.shelves()["digits"]).decode())))
+    assert [row["family"] for row in rows] == [family.title for family in FAMILIES]
+    for row, run in zip(rows, six.runs(), strict=True):
+        assert row["run"] == run.id and float(row["SSE"]) == run.record.metrics["test"]["sse"]
 
 
 def test_the_means_are_said_to_be_over_as_many_pictures_as_they_are(

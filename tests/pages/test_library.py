@@ -8,6 +8,7 @@ import json
 import shlex
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from core import examples, transfer
 from core.data import load
 from core.families import FAMILIES, VAE, PhotoAutoencoder
-from core.jobs import Jobs
+from core.jobs import Jobs, save
 from core.pictures import as_bytes, as_floats
 from core.store import Run, Store
 from tests import toy
@@ -211,6 +212,13 @@ def test_the_command_makes_the_same_run(open_page: Open, store: Store) -> None:
     assert shlex.split(code.value) == run.record.command()
 
 
+def test_of_a_run_that_went_on_from_itself_no_single_command_is_told(open_page: Open, store: Store) -> None:
+    run = run_of(store, "sparse")
+    run.update(origin=run.id)
+    page = open_page(PAGE, store, run=run.id)
+    assert not page.exception and not page.code
+
+
 def test_of_several_ticked_runs_one_has_to_be_chosen(open_page: Open, store: Store) -> None:
     page = open_page(PAGE, store)
     assert not page.code
@@ -234,6 +242,22 @@ def test_a_deleted_run_is_brought_back_or_erased(open_page: Open, store: Store) 
     page = click(click(page, "Delete"), "Erase for good")
     assert not page.exception and store.deleted() == () and run.id not in store.folders()
     assert "Undo" not in [button.label for button in page.button]
+
+
+def test_the_only_run_is_shown_when_it_comes_back(open_page: Open, six: Store, tmp_path: Path) -> None:
+    run = run_of(six, "vae")
+    store = Store(tmp_path / "one")
+    shutil.copytree(run.folder, store.root / run.id)
+    page = click(click(open_page(PAGE, store, run=run.id), "Delete"), "Undo")
+    assert not page.exception and f"name-{run.id}" in [field.key for field in page.text_input]
+
+
+def test_data_with_the_same_title_are_told_apart(open_page: Open, store: Store) -> None:
+    run = run_of(store, "vae")
+    run.update(dataset={**run.record.dataset, "name": "folder:digits@8gray"})
+    page = open_page(PAGE, store, on="Digits 8×8 · gray · folder:digits@8gray")
+    assert not page.exception and listed(page) == ["Variational"]
+    assert len(set(page.segmented_control(key="on").options)) == 2
 
 
 def test_what_is_being_trained_cannot_be_deleted(open_page: Open, store: Store) -> None:
@@ -378,6 +402,7 @@ def test_what_was_measured_of_a_run_is_shown_and_can_be_taken_away(open_page: Op
         "from the prior",
         "7.50",
         "right on 98.00%",
+        'title="0: 60.0%"',
     ):
         assert words in shown(page)
     assert "Examine" not in [button.label for button in page.button]
@@ -405,6 +430,17 @@ def test_what_was_not_examined_is_offered_and_becomes_a_job(
     page = click(open_page(PAGE, store, run=run.id), "Examine")
     assert not page.exception
     assert started == [(["evaluate", run.id, "--keep"], {"lane": "analysis"})]
+
+
+def test_an_examination_that_failed_is_told_only_while_scores_are_missing(
+    open_page: Open, store: Store
+) -> None:
+    run = run_of(store, "vae")
+    job = Jobs(store.root).create(["evaluate", run.id, "--keep"], "Scores")
+    save(replace(job, started=job.created, ended=job.created, outcome="failed", message="The power went."))
+    assert "The power went" in said(open_page(PAGE, store, run=run.id))
+    examined(run, SCORES)
+    assert "The power went" not in said(open_page(PAGE, store, run=run.id))
 
 
 @pytest.mark.parametrize(

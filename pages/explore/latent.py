@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data import BY_NAME
 from core.files import StoreError
@@ -15,7 +16,7 @@ from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import Ground, ground
 from ui.words import as_written, command
 
-CHAPTERS = ("Map", "All variants", "Numbers of the code", "While it learnt")
+MAP, VARIANTS, NUMBERS, HISTORY = CHAPTERS = ("Map", "All variants", "Numbers of the code", "While it learnt")
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     chapter = choice(
         "Chapter",
         CHAPTERS,
-        CHAPTERS[0],
+        MAP,
         key="chapter",
         label_visibility="collapsed",
         width="stretch",
@@ -37,11 +38,11 @@ def main() -> None:
     cells = st.columns(2, gap="medium")
     with cells[0]:
         group = runs.pick_group(groups)
-    if chapter == CHAPTERS[1]:
+    if chapter == VARIANTS:
         glance.show(group.proposed)
         return
     run = pick(group, cells[1])
-    if chapter == CHAPTERS[3]:
+    if chapter == HISTORY:
         history.show(run)
         return
     place = ground(run)
@@ -53,13 +54,13 @@ def main() -> None:
     except StoreError as error:
         st.warning(as_written(str(error)), icon=":material/broken_image:")
         return
-    if chapter == CHAPTERS[2]:
+    if chapter == NUMBERS:
         units.show(place, model)
         return
     the_map(run, group, place)
 
 
-def pick(group: runs.Group, cell: object) -> Run:
+def pick(group: runs.Group, cell: DeltaGenerator) -> Run:
     """The run that the address names, else the first that is proposed."""
     by_id = {run.id: run for run in group.runs}
     key = f"variant-{group.key}"
@@ -67,7 +68,7 @@ def pick(group: runs.Group, cell: object) -> Run:
         st.session_state[key] = asked  # also after a step back
     elif st.session_state.get(key) not in by_id:
         st.session_state[key] = group.proposed[0].id
-    id = cell.selectbox(  # type: ignore[attr-defined]
+    id = cell.selectbox(
         "Variant", list(by_id), format_func=lambda one: runs.label(by_id[one], group), key=key,
         on_change=into_the_address, args=[group.key],
     )  # fmt: skip
@@ -108,13 +109,14 @@ def the_map(run: Run, group: runs.Group, place: Ground) -> None:
         held = in_the_lasso(place, beside, kind, answer)
         with near:
             if held is not None:
-                st.info(f"The lasso holds {len(held):,} pictures. What they share stands below the map.")
+                st.info(chosen.held(held))
             chosen.neighbours(place, model, answer.picked)
         walk.tell(place, beside, kind)
+        walk.save(place, kind, colour)
         offer_map(run, place)
     if mine and codes is not None:
-        here.show(place, model, mine, codes)
-    if held is not None:
+        here.show(place, model, kind, mine, codes)
+    if held is not None and len(held):
         chosen.group(place, model, held)
 
 
@@ -124,7 +126,7 @@ def in_the_lasso(place: Ground, beside: Ground | None, kind: str, answer: Answer
         return None
     on, corners = answer.lasso
     drawn_on = beside if on == 1 and beside is not None else place
-    return chosen.within(drawn_on, kind if kind in drawn_on.maps else next(iter(drawn_on.maps)), corners)
+    return chosen.within(drawn_on, drawn_on.best(kind), corners)
 
 
 # --- what is missing --------------------------------------------------------------------------------------------

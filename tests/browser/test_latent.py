@@ -77,6 +77,30 @@ def test_a_lasso_asks_what_it_holds(app: Server, page: Page, by: str) -> None:
     assert download.value.suggested_filename == "lasso.csv"
 
 
+@pytest.mark.parametrize("by", ["Escape", "a button"])
+def test_a_lasso_is_seen_as_long_as_it_holds_and_let_go_last(app: Server, page: Page, by: str) -> None:
+    top = opened(page, app)
+    inside = "e => e.getContext('2d').getImageData(e.width / 3, e.height / 3, 1, 1).data[3]"
+    assert top.evaluate(inside) == 0
+    page.get_by_role("button", name="Lasso", exact=True).click()
+    drag(page, top, [(0.3, 0.3), (0.4, 0.3), (0.4, 0.4), (0.3, 0.4)])
+    holds, free = page.get_by_text("The lasso holds"), page.get_by_role("button", name="Let go of the lasso")
+    expect(holds).to_be_visible(timeout=PATIENCE)
+    settle(page)
+    assert top.evaluate(inside) > 0
+    if by == "Escape":
+        page.keyboard.press("Escape")  # the picture that was chosen
+        expect(page.locator(".told")).to_have_text("Nothing chosen")
+        expect(free).to_be_visible()
+        page.keyboard.press("Escape")
+    else:
+        free.click()
+    expect(page.locator(".told")).to_have_text("Lasso let go")
+    expect(holds).to_be_hidden(timeout=PATIENCE)
+    expect(free).to_be_hidden()
+    assert top.evaluate(inside) == 0
+
+
 def test_a_finger_that_stays_after_a_pinch_undoes_nothing(app: Server, page: Page) -> None:
     top = opened(page, app)
     top.evaluate("e => { e.setPointerCapture = () => {} }")  # no finger of this world

@@ -28,7 +28,8 @@ from tests.pages.conftest import Open, links, shown, trained
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import checked_lasso, checked_point
 from ui.html import picture
-from ui.latent import glance, history, units, walk
+from ui.inputs import Input
+from ui.latent import chosen, glance, here, history, units, walk
 from ui.latent.ground import ground
 from ui.latent.here import badge
 
@@ -156,8 +157,14 @@ def test_a_lasso_is_answered(open_page: Open, mapped: Store) -> None:
     assert picture(load("digits").test.images[worst], f"{label} · picture {worst}") in shown(page)
     mean = load("digits").test.images.mean(0).round().astype(np.uint8)
     assert picture(mean, "their mean picture") in shown(page)
+    alone = latent.kept(run, run.codes())["umap"].places[5]
+    small = {"panel": 0, "corners": (alone + 1e-4 * torch.tensor([[-1, -1], [1, -1], [0, 2]])).tolist()}
+    page = choose(page, run, lasso=small)
+    assert "The lasso holds 1 picture." in said(page) and "What is this? 1 picture" in said(page)
     empty = {"panel": 0, "corners": [[900, 900], [901, 900], [900, 901]]}
-    assert "holds no picture" in said(choose(page, run, lasso=empty))
+    page = choose(page, run, lasso=empty)
+    assert "The lasso holds no picture." in said(page) and "What is this?" not in said(page)
+    assert "The lasso holds" not in said(choose(page, run, lasso=None))
 
 
 def test_two_lassos_make_a_direction(open_page: Open, mapped: Store) -> None:
@@ -179,8 +186,8 @@ def test_two_lassos_make_a_direction(open_page: Open, mapped: Store) -> None:
 
 def test_two_variants_share_their_pictures(open_page: Open, mapped: Store) -> None:
     run, other = of(mapped, "vae"), of(mapped, "vanilla")
-    page = open_page(PAGE, mapped, run=run.id)
-    page.selectbox(key=f"beside-{run.id}").set_value(other.id).run()
+    page = open_page(PAGE, mapped, run=run.id, **{f"beside-{run.id}": "Vanilla"})
+    assert page.selectbox(key=f"beside-{run.id}").value == other.id
     page.selectbox(key="colour").set_value("Agreement of neighbours").run()
     assert not page.exception
     data = data_of(page)
@@ -201,6 +208,7 @@ def test_ones_own_pictures_are_placed_and_judged(open_page: Open, mapped: Store)
     run = of(mapped, "vae")
     page = open_page(PAGE, mapped, run=run.id, mine="true")
     assert not page.exception and "Where your pictures lie" in said(page)
+    assert [one.label for one in page.get("download_button")] == ["Places", "Numbers"]
     with torch.inference_mode():
         codes = run.load().encode(as_floats(examples.pictures((1, 8, 8))[[2, 5, 8]]))
     found = latent.kept(run, run.codes())["umap"]
@@ -234,12 +242,19 @@ def test_a_number_of_the_code_is_explained_and_changed_on_any_picture(open_page:
     assert asked.label == f"Change z{unit + 1} on test picture no." and asked.max == 299
     asked.set_value(17).run()
     assert not page.exception and "picture 17: itself, what comes back" in shown(page)
-    assert not [name for name in page.query_params if name.startswith("turn")]
+    asked = {f"number-{run.id}": "z2", f"turn-{run.id}-1": "23"}
+    page = open_page(PAGE, mapped, chapter="Numbers of the code", run=run.id, **asked)
+    assert "picture 23: itself, what comes back, and z2 from" in shown(page)
 
 
 @pytest.mark.parametrize(
     ("chapter", "offered"),
-    [("All variants", "Pictures"), ("Numbers of the code", "Table"), ("While it learnt", "Table")],
+    [
+        ("Map", "Places"),
+        ("All variants", "Pictures"),
+        ("Numbers of the code", "Table"),
+        ("While it learnt", "Table"),
+    ],
 )
 def test_every_chapter_offers_what_it_shows(
     open_page: Open, mapped: Store, chapter: str, offered: str
@@ -262,6 +277,18 @@ def test_what_is_taken_away_is_what_was_shown(mapped: Store) -> None:
         told = pd.read_csv(io.BytesIO(file.read("maps.csv")))
         assert file.namelist() == [f"{run.id}-umap.png", "maps.csv"] and told["file"][0] in file.namelist()
     assert told["trustworthiness"][0] == pytest.approx(place.maps["umap"].quality.trustworthiness)
+
+    error = place.codes.errors.numpy()
+    rows = walk.table(place, "umap", ("twice the error", 2 * error))
+    np.testing.assert_array_equal(rows[["x", "y"]], place.maps["umap"].places.numpy())
+    assert rows["class"][0] == str(place.labels[0]) and rows["picture"][299] == 299
+    np.testing.assert_array_equal(rows["twice the error"], 2 * rows["error"])
+    assert list(chosen.table(place, np.array([7, 3]))["picture"]) == [7, 3]
+
+    own = here.table(place, "umap", [Input("mine.png", np.zeros((1, 8, 8)))] * 2, codes[:2])
+    near, _ = latent.neighbours(codes, codes[:2], here.NEIGHBOURS)
+    assert own["nearest_2"].tolist() == near[:, 1].tolist() and own["z6"].tolist() == codes[:2, 5].tolist()
+    assert own["picture"].tolist() == ["mine.png"] * 2 and (own["farther_out_than_percent"] <= 100).all()
 
     frames, labels = run.places()
     rows = history.table([(epoch, one.numpy()) for epoch, one in frames], labels.numpy(), ["0"])
@@ -325,6 +352,17 @@ def test_a_step_back_in_the_address_brings_back_the_run(open_page: Open, mapped:
     page.query_params["run"] = first.id
     page = page.run()
     assert next(one for one in page.selectbox if one.label == "Variant").value == first.id
+
+
+def test_a_map_has_the_name_that_its_run_was_given_last(
+    open_page: Open, mapped: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = of(Store(tmp_path), "vae")
+    for name in ("First", "Second"):
+        run.update(name=name)
+        page = open_page(PAGE, Store(tmp_path), run=run.id)
+        assert name in data_of(page)["panels"][0]["title"] and f"Variational · {name}" in said(page)
 
 
 def test_a_run_that_vanishes_while_its_map_is_drawn_is_said_to(
@@ -403,7 +441,7 @@ def test_a_map_that_the_address_leaves_open_is_the_first(open_page: Open, mapped
 
 @pytest.mark.parametrize("number", ["1e999", "-inf", "9" * 400])
 def test_infinite_numbers_in_the_address_are_ignored(open_page: Open, mapped: Store, number: str) -> None:
-    page = open_page(PAGE, mapped, mine="true", source="Data", first=number, count=number)
+    page = open_page(PAGE, mapped, mine="true", source="Test pictures", first=number, count=number)
     assert not page.exception
     assert page.number_input(key="first").value == 0 and page.number_input(key="count").value == 4
 

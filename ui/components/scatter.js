@@ -16,7 +16,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const count = data.count
   const labels = data.labels ? new Uint8Array(bytes(data.labels)) : null
   const values = data.values ? new Float32Array(bytes(data.values)) : null
-  const memory = (root.memory ??= { only: null, views: {}, lasso: false, picked: data.start })
+  const memory = (root.memory ??= { only: null, views: {}, lasso: false, drawn: null, picked: data.start })
   const sheets = []
   const only = () => (values ? null : memory.only) // the legend of values has no class to take it back
   root.end?.() // only the last call's end is called, and only when the component goes
@@ -45,7 +45,8 @@ export default function ({ data, parentElement, setStateValue }) {
   // --- the frame ---
 
   root.innerHTML = `<div class="bar"><button class="tool" type="button" aria-pressed="false">Lasso</button>
-    <button class="home" type="button">Whole map</button><span class="gap"></span><span class="legend bar"></span></div>
+    <button class="home" type="button">Whole map</button>
+    <button class="free" type="button">Let go of the lasso</button><span class="gap"></span><span class="legend bar"></span></div>
     <div class="panels"></div><p class="told" aria-live="polite"></p>`
   const tool = root.querySelector(".tool")
   const told = root.querySelector(".told")
@@ -60,11 +61,13 @@ export default function ({ data, parentElement, setStateValue }) {
     for (const panel of panels) panel.view = whole(panel)
     ask()
   }
-  tool.onkeydown = (event) => event.key === "Escape" && (hide() || dropLasso())
+  root.querySelector(".free").onclick = letOut
+  tool.onkeydown = (event) => event.key === "Escape" && (hide() || dropLasso() || letOut())
   showTool()
 
   function showTool() {
     tool.setAttribute("aria-pressed", memory.lasso)
+    root.querySelector(".free").hidden = !memory.drawn
     for (const panel of panels) panel.top.classList.toggle("lasso", memory.lasso)
   }
 
@@ -196,9 +199,10 @@ export default function ({ data, parentElement, setStateValue }) {
     for (const [x, y] of panel.marks) diamond(pen, toX(panel, x), toY(panel, y))
     if (memory.picked !== null) ring(panel, pen, memory.picked, 9, 3)
     if (hovered !== null) ring(panel, pen, hovered, 7, 2)
-    if (panel.corners?.length) {
+    const corners = outline(panel)
+    if (corners?.length) {
       pen.beginPath()
-      panel.corners.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)))
+      corners.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)))
       pen.closePath()
       pen.lineWidth = 1.5
       pen.stroke()
@@ -207,6 +211,12 @@ export default function ({ data, parentElement, setStateValue }) {
       pen.fill()
       pen.globalAlpha = 1
     }
+  }
+
+  // Of the lasso that is being drawn, else of the one that holds: corners in pixels.
+  function outline(panel) {
+    if (panel.corners || memory.drawn?.panel !== panel.number) return panel.corners
+    return memory.drawn.corners.map(([x, y]) => [toX(panel, x), toY(panel, y)])
   }
 
   function drawNames(panel, pen) {
@@ -367,6 +377,17 @@ export default function ({ data, parentElement, setStateValue }) {
     return true
   }
 
+  // Whether one held pictures.
+  function letOut() {
+    if (!memory.drawn) return false
+    memory.drawn = null
+    showTool()
+    told.textContent = "Lasso let go"
+    ask()
+    setStateValue("lasso", null)
+    return true
+  }
+
   // What the decoder makes of a place where no picture is.
   function decode(panel, px, py) {
     const sheet = panel.tileSheet
@@ -389,6 +410,13 @@ export default function ({ data, parentElement, setStateValue }) {
     told.textContent = i === null ? "Nothing chosen" : `Chosen: ${describe(i)}`
     ask()
     setStateValue("picked", i ?? -1)
+  }
+
+  // Whether one was chosen.
+  function letPictureGo() {
+    if (memory.picked === null) return false
+    choose(null)
+    return true
   }
 
   // --- hands ---
@@ -456,7 +484,7 @@ export default function ({ data, parentElement, setStateValue }) {
     top.onblur = hide
     // One thing at a time, what was begun last first.
     const letGo = () => {
-      if (!start?.lasso) return hide() || dropLasso() || choose(null)
+      if (!start?.lasso) return hide() || dropLasso() || letPictureGo() || letOut()
       start = panel.corners = null
       dropLasso()
       hide()
@@ -500,14 +528,15 @@ export default function ({ data, parentElement, setStateValue }) {
   }
 
   function finish(panel) {
-    if (panel.corners.length < 3) return
     const step = Math.ceil(panel.corners.length / 300)
     const corners = panel.corners.filter((_, i) => i % step === 0).map(([px, py]) => [fromX(panel, px), fromY(panel, py)])
     panel.corners = null
-    memory.lasso = false
-    showTool()
     ask()
-    setStateValue("lasso", { panel: panel.number, corners })
+    if (corners.length < 3) return
+    memory.lasso = false
+    memory.drawn = { panel: panel.number, corners }
+    showTool()
+    setStateValue("lasso", memory.drawn)
   }
 
   const observer = new ResizeObserver(() => {

@@ -19,7 +19,7 @@ from ui.components.maps import CLASS_COLOURS
 from ui.downloads import csv, download
 from ui.html import block, captioned, picture, strip
 from ui.latent.ground import Ground, pictures
-from ui.words import signed
+from ui.words import counted, signed
 
 NEIGHBOURS = 9
 GRID = "grid-template-columns: repeat(3, 1fr); margin-top: 0.7rem"
@@ -86,12 +86,16 @@ def within(place: Ground, kind: str, corners: np.ndarray) -> np.ndarray:
     return np.flatnonzero(points_in_poly(place.maps[kind].places.numpy().astype(np.float64), corners))
 
 
+def held(some: np.ndarray) -> str:
+    """How many a lasso holds, in words."""
+    if not len(some):
+        return "The lasso holds no picture. Draw it around some."
+    return f"The lasso holds {counted(len(some), 'picture')}. What is in it stands below the map."
+
+
 def group(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
     """What they have in common, who stands for them, and who does not."""
-    st.subheader(f"What is this? {len(some):,} pictures", anchor=False)
-    if not len(some):
-        st.caption("The lasso holds no picture. Draw it around some.")
-        return
+    st.subheader(f"What is this? {counted(len(some), 'picture')}", anchor=False)
     codes = place.codes.codes[some]
     centre = codes.mean(0)
     far = torch.linalg.vector_norm(codes - centre, dim=1)
@@ -159,7 +163,7 @@ def save(place: Ground, model: Autoencoder, some: np.ndarray) -> None:
 
 
 def table(place: Ground, some: np.ndarray) -> pd.DataFrame:
-    frame = pd.DataFrame({"picture": latent.chosen(len(place.codes.codes), latent.MOST).numpy()[some]})
+    frame = pd.DataFrame({"picture": some})
     if place.labels is not None:
         frame["class"] = [place.class_names[i] for i in place.labels[some]]
     frame["error"] = place.codes.errors.numpy()[some]

@@ -14,6 +14,7 @@ import torch
 from core import latent
 from core.codes import Codes
 from core.family import Autoencoder
+from core.files import written
 from core.latent import Map
 from core.pictures import sheet
 from core.sampling import decoded
@@ -51,6 +52,10 @@ class Ground:
             return None
         return data.test.images
 
+    def best(self, kind: str) -> str:
+        """This kind of map where there is one, else the best there is."""
+        return kind if kind in self.maps else next(iter(self.maps))
+
     @cached_property
     def familiarity(self) -> latent.Familiarity:
         return latent.Familiarity.of(self.codes.codes)
@@ -60,7 +65,8 @@ def ground(run: Run) -> Ground | None:
     """None where no codes of test pictures are known."""
     if not run.weights_file.exists():
         return None
-    return _ground(str(run.folder), stamp(run))
+    told = written(run.folder / "run.json")  # another one when the run is renamed
+    return _ground(str(run.folder), (*stamp(run), told))
 
 
 def stamp(run: Run) -> tuple[int, ...]:

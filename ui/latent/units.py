@@ -54,7 +54,7 @@ def show(place: Ground, model: Autoencoder) -> None:
             f"picture. {dead} are dead: no test picture switches them on. {always} are always on."
         )
     unit = st.selectbox(
-        "Number of the code", order[:200], width=320,
+        "Number of the code", order[:200], width=320, key=f"number-{place.run.id}", bind="query-params",
         format_func=lambda one: f"z{one + 1}{told(float(speaks[one]), sparse)}",
     )  # fmt: skip
     values = codes[:, unit]
@@ -70,7 +70,9 @@ def show(place: Ground, model: Autoencoder) -> None:
     last, index = len(codes) - 1, 0
     if last:
         asked = f"Change z{unit + 1} on test picture no."
-        index = st.number_input(asked, 0, last, high[0], key=f"turn-{place.run.id}-{unit}", width=320)
+        index = st.number_input(
+            asked, 0, last, high[0], key=f"turn-{place.run.id}-{unit}", bind="query-params", width=320
+        )
     turn(place, model, int(index), unit, sparse)
     download(
         "Table",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from core.store import Run
 from ui import runs, sheets
 from ui.choices import choice
 from ui.components.scatter import Answer, Panel, Points, scatter
+from ui.downloads import csv, download
 from ui.latent import ground as grounds
 from ui.latent.ground import TITLES, Ground
 from ui.runs import Group
@@ -36,7 +38,9 @@ def pick_beside(run: Run, group: Group) -> Run | None:
     titles: dict[str | None, str] = {None: "Nothing"} | {
         one: runs.label(run, group) for one, run in by_id.items()
     }
-    id = st.selectbox("Beside it", list(titles), format_func=titles.__getitem__, key=f"beside-{run.id}")
+    id = st.selectbox(
+        "Beside it", list(titles), format_func=titles.__getitem__, key=f"beside-{run.id}", bind="query-params"
+    )
     return by_id[id] if id else None
 
 
@@ -71,8 +75,7 @@ def show(
     """Draw it; what the visitor chose on it."""
     panels = [panel(place, kind, marks)]
     if beside is not None:
-        other = kind if kind in beside.maps else next(iter(beside.maps))
-        panels.append(panel(beside, other, None))
+        panels.append(panel(beside, beside.best(kind), None))
     run = place.run
     columns, per = grounds.tiling(run)
     _, height, width = run.record.shape
@@ -119,9 +122,31 @@ def as_title(run: Run) -> str:
     return f"{title} · {run.record.name}" if run.record.name else title
 
 
+def save(place: Ground, kind: str, colour: tuple[str, np.ndarray | None]) -> None:
+    """Only once where two maps are shown: the other is to be had where its variant is chosen."""
+    download(
+        "Places",
+        lambda: csv(table(place, kind, colour)),
+        f"{place.run.id}-{kind}.csv",
+        "text/csv",
+        "table",
+    )
+
+
+def table(place: Ground, kind: str, colour: tuple[str, np.ndarray | None]) -> pd.DataFrame:
+    """A row for each picture: where it lies, what it is, and what it is coloured by."""
+    x, y = place.maps[kind].places.T.numpy()
+    frame = pd.DataFrame({"picture": range(len(x)), "x": x, "y": y})
+    if place.labels is not None:
+        frame["class"] = [place.class_names[label] for label in place.labels]
+    frame["error"] = place.codes.errors.numpy()
+    name, values = colour
+    return frame if values is None else frame.assign(**{name: values})
+
+
 def tell(place: Ground, beside: Ground | None, kind: str) -> None:
     for one in (place, *([beside] if beside else [])):
-        tell_quality(one, kind if kind in one.maps else next(iter(one.maps)))
+        tell_quality(one, one.best(kind))
     st.caption(
         "Drag to move, scroll or pinch to zoom, Shift or the Lasso to draw around pictures, a click for "
         "neighbours. Where no picture is, the decoder shows what it makes of the place."

@@ -19,6 +19,7 @@ from ui import downloads
 from ui.html import block, difference, picture
 from ui.inputs import Input
 from ui.runs import Group, label
+from ui.symbols import symbol
 from ui.theme import colour
 
 METRICS = ("PSNR", "SSIM", "MSE")
@@ -27,7 +28,8 @@ UNUSUAL = 95.0
 READING = (
     "Each number compares a reconstruction with the picture the model saw, not with the file that was brought. "
     "PSNR in dB and SSIM: higher is better; MSE per pixel, pixels in 0…1: lower is better. "
-    "A code, with 32 bits for every number, is so many times smaller than its picture with 8 for every pixel and colour."
+    "A code has 32 bits for every number, and where it keeps some of many also those that name it. It is so many times "
+    "smaller than its picture with 8 bits for every pixel and colour."
 )
 BETTER = "*Better than* counts the model's own test pictures that came back with a larger error."
 
@@ -38,6 +40,7 @@ class Column:
 
     id: str
     title: str
+    symbol: str  # HTML
     colour: str
     code: str  # the size of its code, in words
     rebuilt: list[Rebuilt]
@@ -45,7 +48,8 @@ class Column:
     @classmethod
     def of(cls, run: Run, model: Autoencoder, group: Group, rebuilt: list[Rebuilt], refined: bool) -> Column:
         title = label(run, group) + (" (code searched)" if refined else "")
-        return cls(run.id, title, colour(run.record.family), code_size(model), rebuilt)
+        kind = run.record.family
+        return cls(run.id, title, symbol(kind), colour(kind), code_size(model), rebuilt)
 
     @property
     def mean_mse(self) -> float:
@@ -58,7 +62,7 @@ def code_size(model: Autoencoder) -> str:
     ratio = 8 * math.prod(model.shape) / max(1.0, bits)  # all units of a sparse code may have died
     size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
     if 0 < numbers < total:
-        size += f" · {bits / numbers - 32:.3g} bits to name each"
+        size += f" · + {bits / numbers - 32:.3g} bits each"
     return f"{size} · {ratio:.1f}× smaller" if ratio > 1 else f"{size} · no compression"
 
 
@@ -85,7 +89,7 @@ def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool
         '<div class="head first" style="border-color: transparent">Picture<small>as the models see it</small></div>'
     ]
     for column in columns:
-        words = f"{escape(column.title)}<small>{escape(column.code).replace(' · ', ' ·<br>')}</small>"
+        words = f"{column.symbol}{escape(column.title)}<small>{escape(column.code).replace(' · ', ' ·<br>')}</small>"
         cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
     for index, one in enumerate(pictures):
         row = [column.rebuilt[index] for column in columns]

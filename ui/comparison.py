@@ -10,6 +10,7 @@ import streamlit as st
 from core.comparison import MEASURES, SEEDS, Comparison, Entrant, Measure, Spread, Verdict, compare
 from core.store import Run
 from ui.html import block
+from ui.symbols import symbol
 from ui.theme import colour
 from ui.words import as_written, unlike
 
@@ -72,7 +73,7 @@ def head(measure: Measure) -> str:
 def row(entrant: Entrant, verdicts: dict[Measure, Verdict | None]) -> str:
     cells = "".join(cell(entrant, measure, verdict) for measure, verdict in verdicts.items())
     few = "" if len(entrant.runs) >= SEEDS else f"<small>under {SEEDS}</small>"
-    name = f'<td style="border-color: {colour(entrant.family)}">{escape(entrant.title)}</td>'
+    name = f'<td style="border-color: {colour(entrant.family)}">{symbol(entrant.family)}{escape(entrant.title)}</td>'
     return f"<tr>{name}<td>{len(entrant.runs)}{few}</td>{cells}</tr>"
 
 

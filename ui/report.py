@@ -212,8 +212,7 @@ def generated(found: report.Report, sources: Mapping[str, str], classes: Sequenc
     heads = ("", "classifier-Fréchet ↓", "precision ↑", "recall ↑", "sure ↑", "diversity", "classes")
     note = (
         f"{judge['n']:,.0f} pictures each, in the features of a small classifier that is right on {judge['accuracy']:.2%} of the "
-        f"test pictures. As many training pictures lie {judge['floor']:.2f} from them: nothing drawn can come closer. "
-        "Sure: the share of which the classifier is at least 90% sure."
+        f"test pictures. As many training pictures lie {judge['floor']:.2f} from them: nothing drawn can come closer."
     )
     table = f"<tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(rows)}"
     return (

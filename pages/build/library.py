@@ -155,7 +155,8 @@ def side_by_side(runs: list[Run], group: Group) -> None:
         return
     beside = replace(group, runs=tuple(runs))  # titles tell apart what is shown
     names = library.titles(runs, beside)
-    st.subheader("Side by side" if len(runs) > 1 else as_written(names[0]), anchor=False)
+    icon = f":material/{family(runs[0].record.family).symbol}:"
+    st.subheader("Side by side" if len(runs) > 1 else f"{icon} {as_written(names[0])}", anchor=False)
     if terms := library.terms(runs):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             term = st.selectbox(

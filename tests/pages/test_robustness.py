@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
 from ui.html import picture
-from ui.robust import results
+from ui.robust import measuring, results
 
 PAGE = "explore/robustness.py"
 USUAL = Protocol(300, 3)
@@ -142,6 +143,15 @@ def test_the_pictures_of_the_best_variant_are_there_at_first(open_page: Open, te
     assert "Worst 1, clean" in shown(page)
 
 
+def test_undamaged_pictures_are_said_to_be(open_page: Open, tested: Store) -> None:
+    page = open_page(PAGE, tested, level="0")
+    told = finding([one for one in entries(tested) if one.family], METRICS["psnr"], 0, 0)
+    assert f"**{told.best.title} under Gaussian noise, level 0: undamaged**" in said(page)
+    best = USUAL.subset(load("digits").test)[told.best.measured.mse[0, 0].argmin()]
+    assert picture(load("digits").test.images[best], "Best 1, clean") in shown(page)
+    assert "Best 1, what comes back" in shown(page) and "Best 1, damaged" not in shown(page)
+
+
 def test_the_fair_view_leaves_out_what_was_learnt_with(open_page: Open, tested: Store) -> None:
     page = open_page(PAGE, tested)
     before = page.dataframe[1].value.set_index("Method")["Error, % of doing nothing"]
@@ -184,6 +194,15 @@ def test_what_is_not_measured_is_offered_and_becomes_a_job(
     assert set(words[1:-4]) == {run.id for run in six.runs()} and more["lane"] == "analysis"
 
 
+def test_a_job_that_failed_is_told_of_only_while_something_is_missing(
+    open_page: Open, tested: Store, six: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = SimpleNamespace(active=False, state="failed", message="No space is left.")
+    monkeypatch.setattr(measuring.jobs, "latest", lambda *commands: failed)
+    assert "No space is left." not in said(open_page(PAGE, tested))
+    assert "No space is left." in said(open_page(PAGE, six))
+
+
 def test_damaged_results_are_measured_anew(open_page: Open, tested: Store, tmp_path: Path) -> None:
     shutil.copytree(tested.root, tmp_path, dirs_exist_ok=True)
     for file in [*tmp_path.glob("*/cache/robustness-*"), *tmp_path.glob(".baselines/*median*")]:
@@ -217,6 +236,8 @@ def test_two_variants_of_one_name_are_both_shown(open_page: Open, tested: Store,
     page.multiselect(key="more-digits").set_value([further]).run()
     assert not page.exception
     assert all(f"Vanilla · best · {run.id}" in shown(page) for run in (first, twin))
+    first.update(name="good")
+    assert "Vanilla · good" in page.run().dataframe[1].value["Method"].tolist()
 
 
 def test_ones_own_pictures_are_measured_in_the_page(open_page: Open, tested: Store) -> None:
@@ -229,6 +250,7 @@ def test_ones_own_pictures_are_measured_in_the_page(open_page: Open, tested: Sto
     page.run()
     page.toggle(key="own").set_value(True).run()
     assert not page.exception and "over 2 pictures" in said(page)
+    assert "Numbers" in [one.label for one in page.get("download_button")]
 
 
 def test_runs_of_any_shape_open(open_page: Open, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from core import examples
-from core.corruption import BY_NAME, LEVELS, corrupt, scale_for, severity
+from core.corruption import BY_NAME, corrupt, scale_for, severity
 from core.findings import Entry, amidst
 from core.pictures import as_bytes, as_floats
 from core.robustness import median, randomness
@@ -24,13 +24,15 @@ SHOWN = 8
 Rebuild = Callable[[Tensor], Tensor]
 
 
-def show(wish: Wish, entries: Sequence[Entry], corruption: str, key: str) -> None:
+def show(wish: Wish, entries: Sequence[Entry], level: int, corruption: str, key: str) -> None:
     entry = next((one for one in entries if one.key == key), None)
     rebuild = rebuilding(wish, key)
     if entry is None:
         return
-    level = st.session_state.get("level", 3) or LEVELS[-1]
-    st.markdown(f"**{as_written(entry.title)} under {amidst(BY_NAME[corruption].title)}, level {level}**")
+    undamaged = "" if level else ": undamaged"
+    st.markdown(
+        f"**{as_written(entry.title)} under {amidst(BY_NAME[corruption].title)}, level {level}{undamaged}**"
+    )
     if rebuild is None:
         st.caption(
             "Its pictures are only made while it is measured. Choose a variant, doing nothing or the median."
@@ -49,7 +51,8 @@ def show(wish: Wish, entries: Sequence[Entry], corruption: str, key: str) -> Non
         names = [int(pictures[0][index]) for index in chosen]
         parts.append(rows(title, pictures[1][names], names, corruption, level, rebuild))
     st.html(block(*parts))
-    st.caption("Rows: the clean picture, the damaged one with its first noise, and what comes back.")
+    damaged = "the damaged one with its first noise, " if level else ""
+    st.caption(f"Rows: the clean picture, {damaged}and what comes back.")
 
 
 def rebuilding(wish: Wish, key: str) -> Rebuild | None:
@@ -71,13 +74,15 @@ def rebuilding(wish: Wish, key: str) -> Rebuild | None:
 def rows(
     title: str, clean: np.ndarray, names: Sequence[int], corruption: str, level: int, rebuild: Rebuild
 ) -> str:
-    """Three rows: clean (n,C,H,W), damaged, and what comes back. Noise is that of these places in the test set."""
-    shape = clean.shape[1:]
-    amount = severity(corruption, level, scale_for(corruption, (shape[0], shape[1], shape[2])))
-    damaged = corrupt(
-        as_floats(clean), corruption, amount, [randomness(corruption, 0, name) for name in names]
-    )
-    tiles = {"clean": clean, "damaged": as_bytes(damaged), "what comes back": as_bytes(rebuild(damaged))}
+    """Rows: clean (n,C,H,W), damaged, and what comes back. Noise is that of these places in the test set."""
+    x = as_floats(clean)
+    tiles = {"clean": clean}
+    if level:
+        shape = clean.shape[1:]
+        amount = severity(corruption, level, scale_for(corruption, (shape[0], shape[1], shape[2])))
+        x = corrupt(x, corruption, amount, [randomness(corruption, 0, name) for name in names])
+        tiles["damaged"] = as_bytes(x)
+    tiles["what comes back"] = as_bytes(rebuild(x))
     strips = [
         strip(pixels, [f"{title} {number}, {kind}" for number in range(1, len(pixels) + 1)], SHOWN)
         for kind, pixels in tiles.items()

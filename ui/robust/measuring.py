@@ -17,19 +17,18 @@ TITLE = "Robustness of"
 
 def show(wish: Wish, missing: list[str]) -> None:
     """Say what is missing, and offer to measure it."""
-    if jobs.at_work(jobs.latest(words(wish))):
+    if not missing or jobs.at_work(jobs.latest(words(wish))):
         return
-    if missing:
-        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
-        st.info(f"Not measured yet: {as_written(shown)}.", icon=":material/science:")
-        name = wish.runs[0].record.dataset["name"]
-        if name in BY_NAME and not is_local(name):
-            st.caption(
-                f"This takes the test pictures of {BY_NAME[name].title}, which are not on this machine: Train offers to "
-                f"download them."
-            )
-        elif st.button("Measure", icon=":material/play_arrow:", type="primary"):
-            start(wish)
+    shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
+    st.info(f"Not measured yet: {as_written(shown)}.", icon=":material/science:")
+    name = wish.runs[0].record.dataset["name"]
+    if name in BY_NAME and not is_local(name):
+        st.caption(
+            f"This takes the test pictures of {BY_NAME[name].title}, which are not on this machine: Train offers to "
+            f"download them."
+        )
+    elif st.button("Measure", icon=":material/play_arrow:", type="primary"):
+        start(wish)
 
 
 def tell_command(wish: Wish) -> None:

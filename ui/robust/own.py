@@ -8,11 +8,12 @@ import streamlit as st
 import torch
 
 from core.corruption import BY_NAME
-from core.findings import METRICS, NOTHING, Entry
+from core.findings import METRICS, NOTHING, Entry, as_csv
 from core.pictures import as_floats
 from core.robustness import Protocol, measure_pictures, median, nothing, of_model
 from ui import work
 from ui.charts import CONFIG
+from ui.downloads import download
 from ui.inputs import Input
 from ui.robust.live import Models
 from ui.robust.results import curves
@@ -37,7 +38,8 @@ def show(pictures: Sequence[Input], models: Models, corruption: str) -> None:
         if not st.toggle("Measure them", key="own"):
             return
         x = torch.stack([as_floats(one.pixels) for one in pictures])
-        entries = measured(x, models, corruption)
+        protocol = Protocol(len(x), SEEDS, (corruption,))
+        entries = measured(x, models, protocol)
         key = st.segmented_control(
             "Number",
             ("psnr", "ssim", "mse"),
@@ -56,15 +58,22 @@ def show(pictures: Sequence[Input], models: Models, corruption: str) -> None:
             if one
             else f"Bands hold 95% over {len(pictures)} pictures: few, so they are wide."
         )
+        (run, _), *_ = models.values()
+        download(
+            "Numbers",
+            lambda: as_csv(entries, protocol, run.record.shape),
+            f"own-{corruption}.csv",
+            "text/csv",
+            "table",
+        )
 
 
-def measured(x: torch.Tensor, models: Models, corruption: str) -> list[Entry]:
-    protocol = Protocol(len(x), SEEDS, (corruption,))
+def measured(x: torch.Tensor, models: Models, protocol: Protocol) -> list[Entry]:
     methods = [of_model(run, model) for run, model in models.values()] + [nothing(), median()]
     titles = {run.id: (title, run.record.family) for title, (run, _) in models.items()}
     kept = st.session_state.get("own measured")
     versions = tuple((run.id, stamp(run)) for run, _ in models.values())
-    key = (corruption, versions, hash(x.numpy().tobytes()))
+    key = (protocol, versions, hash(x.numpy().tobytes()))
     if kept is None or kept[0] != key:
         with work.alone():
             *_, last = work.steps(measure_pictures(methods, x, protocol), 5 * SEEDS + 1, "Measuring…")

@@ -72,7 +72,7 @@ def show(wish: Wish, entries: list[Entry], corruption: str) -> None:
     )
     st.caption(read_curves(wish, entries, corruption))
     cell = all_damages(wish, entries, metric)
-    behind.show(wish, entries, *(cell or (corruption, best_model(entries, metric, place, level))))
+    behind.show(wish, entries, level, *(cell or (corruption, best_model(entries, metric, place, level))))
     summary(wish, entries)
     download(
         "Table",

@@ -38,18 +38,20 @@ class Wish:
         return _entries(str(Store().root), ids, kin, self.protocol, self.classical, self.search, stamp)
 
     def stamp(self) -> tuple[int, ...]:
-        """Changes when something was measured or trained anew."""
+        """Changes when something was measured, trained anew or renamed."""
         root = Store().root
         places = [root / ".baselines", *(run.weights_file for run in self.group.runs)]
-        places += [run.folder / place for run in self.group.runs for place in ("cache", "shipped")]
+        places += [
+            run.folder / place for run in self.group.runs for place in ("cache", "shipped", "run.json")
+        ]
         return tuple(map(written, places))
 
 
 def ask(group: Group, runs: Sequence[Run]) -> Wish:
     """Draw how it is to be measured, folded: most visitors never need it."""
     known = runs[0].record.metrics.get("test", {}).get("n")
-    there = known if isinstance(known, int) and known > 0 else USUAL.pictures
-    sizes = [size for size in PICTURES if size < there] + [min(there, PICTURES[-1])]
+    count = known if isinstance(known, int) and known > 0 else USUAL.pictures
+    sizes = [size for size in PICTURES if size < count] + [min(count, PICTURES[-1])]
     with st.expander("How it is measured", icon=":material/science:"):
         st.markdown(
             "Test pictures are damaged at five published levels, each picture with noise of its own for "
@@ -58,7 +60,7 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
             "paired differences. Of PSNR, a picture that comes back as it was counts 58.9 dB, as if 8 bits had rounded it."
         )
         row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
-        usual = min(there, USUAL.pictures)
+        usual = min(count, USUAL.pictures)
         pictures = row.selectbox(
             "Test pictures",
             sizes,
@@ -71,10 +73,9 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
         seeds = row.selectbox(
             "Noise seeds", SEEDS, SEEDS.index(USUAL.seeds), key="noise-seeds", bind="query-params", width=160
         )
-        there = are_there(runs[0], Protocol(int(pictures), int(seeds)))
         classical = row.toggle(
             "Classical denoisers",
-            value=there,
+            value=are_there(runs[0], Protocol(int(pictures), int(seeds))),
             key="classical",
             bind="query-params",
             help="NL-means, total variation and wavelets of scikit-image, on 100 pictures: they are slow.",

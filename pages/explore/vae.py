@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from ui.inside import draw, ladder, manifold, objective, plain, trick
 from ui.inside.ladder import beta
 from ui.inside.subject import Subject, numbers
 from ui.runs import is_vae
-from ui.words import as_written
+from ui.words import as_written, unlike
 
 MANIFOLD = "The manifold"
 CHAPTERS = {
@@ -106,19 +107,23 @@ def pick(vaes: list[Run]) -> Run:
     elif st.session_state.get("vae") not in by_id:
         usual = min(range(len(ids)), key=lambda i: (numbers(vaes[i]) != 2, abs(beta(vaes[i]) - 1)))
         st.session_state["vae"] = ids[usual]
-    titles = Counter(map(described, vaes))
-
-    def title(id: str) -> str:
-        words = described(by_id[id])
-        return f"{words} · {by_id[id].title}" if titles[words] > 1 else words
-
-    id = st.selectbox("Model", ids, format_func=title, key="vae", on_change=into_the_address)
+    titles = told_apart(by_id)
+    id = st.selectbox("Model", ids, format_func=titles.__getitem__, key="vae", on_change=into_the_address)
     st.caption(f"{len(vaes)} variational autoencoders are here. Type to search.")
     return by_id[id]
 
 
 def into_the_address() -> None:
     st.query_params["run"] = st.session_state["vae"]
+
+
+def told_apart(by_id: Mapping[str, Run]) -> dict[str, str]:
+    """Titles by id: those of equal models with their names, and of equal names with their ids."""
+    words = {id: described(run) for id, run in by_id.items()}
+    counts = Counter(words.values())
+    return unlike(
+        {id: told if counts[told] == 1 else f"{told} · {by_id[id].title}" for id, told in words.items()}
+    )
 
 
 def described(run: Run) -> str:

@@ -24,11 +24,12 @@ from core.pictures import as_bytes, as_floats, png, sheet
 from core.sampling import quantiles
 from core.store import Run, Store
 from tests import toy
-from tests.pages.conftest import Open, links, shown, trained
+from tests.pages.conftest import Open, carried, links, shown, trained
+from ui import work
 from ui.components.maps import checked as place
 from ui.components.tiles import checked as cell
 from ui.html import data_uri, picture
-from ui.inside import draw, ladder, objective
+from ui.inside import draw, ladder, manifold, objective
 from ui.inside.draw import DRAWN
 from ui.inside.ladder import ladders
 
@@ -87,9 +88,11 @@ def test_every_chapter_says_what_a_longer_code_allows(open_page: Open, six: Stor
     page = open_page(PAGE, six, chapter=chapter)
     assert not page.exception
     if chapter == "What β does":
-        assert "differ in β alone" in said(page) and "Train one" in links(page)
+        assert "differ in β alone" in said(page) and "Train it with β = 4" in links(page)
+        assert {"vae.beta", "epochs", "seed"} <= carried(page)
     if chapter == "Why not a plain one":
         assert "two numbers" in said(page) and {"Train Vanilla", "Train Variational"} <= set(links(page))
+        assert {"vanilla.latent_dim", "vae.latent_dim"} <= carried(page)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -301,6 +304,27 @@ def test_collapse_has_its_name(open_page: Open, flat: Store, tmp_path: Path) -> 
         assert metric(page, "Active numbers") == f"{2 - silent} of 2"
 
 
+def test_rows_of_models_with_one_title_can_all_be_chosen(
+    open_page: Open, flat: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(flat.root, tmp_path, dirs_exist_ok=True)
+    for run in Store(tmp_path).runs():
+        if run.record.family == VAE.key:
+            twin = Run.open(shutil.copytree(run.folder, tmp_path / f"twin-{run.id}"))
+            twin.update(plan=twin.record.plan | {"seed": 1}, name="twin")
+            run.update(name="twin")
+    chosen = Store(tmp_path).run(f"twin-{of_beta(flat, 1.0).id}")
+    page = open_page(PAGE, Store(tmp_path), chapter="What β does", run=chosen.id)
+    rows = next(one for one in page.selectbox if one.label.startswith("Models that differ"))
+    assert all(len(set(one.options)) == len(one.options) for one in page.selectbox)
+    for id in (of_beta(flat, 0.0).id, f"twin-{of_beta(flat, 0.0).id}"):
+        page = open_page(
+            PAGE, Store(tmp_path), chapter="What β does", run=chosen.id,
+            **{rows.key: f"2 numbers, 4 epochs · {id}", f"beta-{chosen.id}-{id}": "4"},
+        )  # fmt: skip
+        assert page.selectbox(key=rows.key).value == id and page.select_slider[0].value == 4.0
+
+
 def test_a_ladder_differs_in_beta_alone_and_has_the_later_of_twins(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for settings in ({"beta": 1.0}, {"beta": 2.0}, {"beta": 3.0, "latent_dim": 3}, {"beta": 1.0}):
@@ -326,6 +350,9 @@ def test_both_kinds_decode_their_own_line_and_samples(open_page: Open, flat: Sto
     assert picture(ends[0], "Vanilla, 1") in html and picture(ends[1], "Vanilla, 11") in html
     assert picture(samples[0], "Vanilla, from the prior N(0, I), 1") in html
     assert "Variational, from a mixture over its codes, 22" in html
+    asked = {"line-from": "digit 7", "line-to": "The picture above"}
+    page = open_page(PAGE, flat, chapter="Why not a plain one", **asked)
+    assert picture(ends[1], "Vanilla, 1") in shown(page) and picture(ends[0], "Vanilla, 11") in shown(page)
 
 
 def test_the_pointer_comes_from_the_address_if_it_is_a_place(open_page: Open, flat: Store) -> None:
@@ -371,6 +398,11 @@ def test_the_manifold_offers_only_what_it_uses(open_page: Open, flat: Store, six
         "digit 7"
     ).run()
     assert page.get("bidi_component")[0].proto.json not in (before, after)
+
+
+def test_a_walk_is_made_while_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifold, "gif", lambda *_: bytes([work._turn.acquire(blocking=False)]))
+    assert manifold.walk(examples.pictures((1, 8, 8))[:4], 2) == b"\0"
 
 
 def test_looking_closer_moves_the_controls(open_page: Open, flat: Store) -> None:

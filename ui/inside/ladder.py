@@ -17,7 +17,7 @@ from core.families.vae import VAE
 from core.family import noise_like
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import Run, StoreError
-from ui import runs, shell
+from ui import again, runs, shell
 from ui.charts import CONFIG, FADED, LAYOUT
 from ui.components.maps import maps
 from ui.downloads import csv, download
@@ -25,7 +25,7 @@ from ui.html import block, strip
 from ui.inside.plane import decoded_plane
 from ui.inside.subject import TINT, Subject, equation, numbers
 from ui.runs import is_vae
-from ui.words import as_written, command, data_title, signed
+from ui.words import as_written, command, data_title, signed, unlike
 
 SHOWN = 9  # pictures in a row
 SAMPLES = 18
@@ -103,21 +103,24 @@ def ask(subject: Subject, found: list[Ladder]) -> tuple[Ladder, Run]:
         st.caption(
             "No other run differs from the chosen model in β alone. These are others on the same pictures."
         )
+    by_id = {one.rungs[0].id: one for one in found}
+    titles = unlike({id: one.title for id, one in by_id.items()})
     start = own_row[0] if own_row else 0
     left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
     if len(found) > 1:
-        start = left.selectbox(
-            "Models that differ in β alone", range(len(found)), start, format_func=lambda i: found[i].title,
-            key=f"ladder-{subject.run.id}",
+        chosen_row = left.selectbox(
+            "Models that differ in β alone", list(by_id), start, format_func=titles.__getitem__,
+            key=f"ladder-{subject.run.id}", bind="query-params",
         )  # fmt: skip
+        ladder = by_id[chosen_row]
     else:
-        left.caption(f"Models that differ in β alone: {found[0].title}.")
-    ladder = found[start]
+        ladder = found[0]
+        left.caption(f"Models that differ in β alone: {ladder.title}.")
     own = beta(subject.run) if subject.run in ladder.rungs else 1.0
     usual = min(ladder.betas, key=lambda value: abs(value - own))
     chosen = right.select_slider(
         "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format,
-        key=f"beta-{subject.run.id}-{ladder.rungs[0].id}",
+        key=f"beta-{subject.run.id}-{ladder.rungs[0].id}", bind="query-params",
     )  # fmt: skip
     return ladder, ladder.rungs[ladder.betas.index(chosen)]
 
@@ -131,7 +134,14 @@ def offer(subject: Subject) -> None:
         "same settings, seed and length.",
         icon=":material/stairs:",
     )
-    st.page_link(shell.to("build/train.py"), label="Train one", icon=":material/model_training:")
+    other = 4.0 if beta(subject.run) == 1 else 1.0
+    if asked := again.address(subject.run, {"beta": other}):
+        st.page_link(
+            shell.to("build/train.py"),
+            label=f"Train it with β = {other:g}",
+            icon=":material/model_training:",
+            query_params=asked,
+        )
 
 
 def say(run: Run, survey: Survey | None) -> None:

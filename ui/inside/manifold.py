@@ -12,6 +12,7 @@ from torch import Tensor
 
 from core.pictures import as_floats, gif, png, sheet
 from core.sampling import decoded, quantiles
+from ui import work
 from ui.choices import choice
 from ui.components.tiles import tiles
 from ui.downloads import download
@@ -133,7 +134,8 @@ def go_where_asked() -> None:
 
 
 def walk(pixels: np.ndarray, side: int) -> bytes:
-    """Through the grid row by row, back and forth, so that no step is a jump."""
+    """Through the grid row by row, back and forth, so that no step is a jump. It takes seconds."""
     rows = pixels.reshape(side, side, *pixels.shape[1:])
     path = np.concatenate([row if place % 2 == 0 else row[::-1] for place, row in enumerate(rows)])
-    return gif([sheet(one[None], 1) for one in path[:MOST_FRAMES]], FRAME, REST)
+    with work.alone():
+        return gif([sheet(one[None], 1) for one in path[:MOST_FRAMES]], FRAME, REST)

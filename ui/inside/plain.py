@@ -15,7 +15,7 @@ from core.files import written
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.sampling import between, decoded
 from core.store import Run, StoreError
-from ui import runs, shell
+from ui import forms, runs, shell
 from ui.components.maps import checked, maps
 from ui.downloads import download
 from ui.html import block, strip
@@ -100,22 +100,24 @@ def offer(subject: Subject) -> None:
         icon=":material/looks_two:",
     )
     for family in (Vanilla, VAE):
+        settings = {one.name: one.default for one in family.Config.settings()} | {"latent_dim": 2}
         st.page_link(
             shell.to("build/train.py"),
             label=f"Train {family.title}",
             icon=":material/model_training:",
-            query_params={"family": family.title, "data": title},
+            query_params={"family": family.title, "data": title, **forms.address(family, settings)},
         )
 
 
 def ends(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures to go between: (C,H,W) each."""
     named = examples.named(subject.run.record.shape, subject.run.record.dataset["name"])
-    choices = {f"{subject.picture.name} (above)": subject.picture.pixels, **named}
+    choices = {"The picture above": subject.picture.pixels, **named}
     names = list(choices)
     left, right, _ = st.columns([2, 2, 3])
-    first = left.selectbox("From", names, 0, key="from")
-    second = right.selectbox("To", names, len(names) - 3 if len(names) > 3 else 1, key="to")
+    first = left.selectbox("From", names, 0, key="line-from", bind="query-params")
+    last = len(names) - 3 if len(names) > 3 else 1
+    second = right.selectbox("To", names, last, key="line-to", bind="query-params")
     return choices[first], choices[second]
 
 

@@ -20,6 +20,7 @@ from core.errors import Explained
 from core.profiles import in_srgb
 
 MAX_BYTES = 25 * 2**20
+LAID = "transparency laid over"
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 DIM = 64  # what has fractions and is no brighter does not go to 255: it holds light, of which 1 may be white
@@ -64,6 +65,10 @@ class Picture:
     pixels: np.ndarray
     format: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def had_transparency(self) -> bool:
+        return any(note.startswith(LAID) for note in self.notes)
 
 
 def read(data: bytes, name: str, background: tuple[int, int, int] = (255, 255, 255)) -> Picture:
@@ -300,7 +305,7 @@ def _opaque(image: Image.Image, background: tuple[int, int, int], notes: list[st
     if lowest == 255:
         return layered.convert("RGB")
     colour = {(255, 255, 255): "white", (0, 0, 0): "black"}.get(background, f"the colour {background}")
-    notes.append(f"transparency laid over {colour}")
+    notes.append(f"{LAID} {colour}")
     ground = Image.new("RGBA", layered.size, (*background, 255))
     return Image.alpha_composite(ground, layered).convert("RGB")
 

@@ -20,7 +20,7 @@ STYLE = """<style>
 .bn .shares { align-items: center; font-size: 0.85rem; }
 .bn .shares i { height: 0.8rem; border-radius: 2px; display: block; }
 .bn .glance { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }
-.bn img.smooth { image-rendering: auto; }
+.bn img.smooth, .bn .smooth img { image-rendering: auto; }
 .bn .captioned { gap: 0.7rem; }
 .bn small { opacity: 0.72; font-size: 0.8rem; line-height: 1.35; display: block; }
 .bn img + small { margin-top: 0.15rem; }
@@ -51,13 +51,14 @@ def strip(tiles: np.ndarray, alts: Iterable[str], columns: int) -> str:
     return f'<div class="row" style="grid-template-columns: repeat({columns}, 1fr)">{cells}</div>'
 
 
-def captioned(pictures: Iterable[tuple[str, np.ndarray]], width: str = "8.5rem") -> str:
-    """Pictures (C,H,W) in a row that wraps, each about `width` wide, with words below."""
+def captioned(pictures: Iterable[tuple[str, np.ndarray]], width: str = "8.5rem", smooth: bool = False) -> str:
+    """Pictures (C,H,W) in a row that wraps, each about `width` wide, with words below; `smooth` are enlarged photographs."""
+    kind = "row captioned smooth" if smooth else "row captioned"
     cells = "".join(
         f"<div>{picture(pixels, words)}<small>{escape(words)}</small></div>" for words, pixels in pictures
     )
     columns = f"repeat(auto-fill, minmax(min(28%, {width}), 1fr))"
-    return f'<div class="row captioned" style="grid-template-columns: {columns}">{cells}</div>'
+    return f'<div class="{kind}" style="grid-template-columns: {columns}">{cells}</div>'
 
 
 def intensity(values: np.ndarray, top: float) -> np.ndarray:

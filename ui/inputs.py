@@ -21,7 +21,7 @@ from ui.memory import remembered
 from ui.uploads import files
 from ui.words import as_written
 
-SOURCES = ("Examples", "Upload", "Camera", "Draw", "Data")
+SOURCES = ("Examples", "Upload", "Camera", "Draw", "Test pictures")
 PHOTOS = ("cat", "astronaut", "coffee", "rocket")  # examples of photographs
 MOST = 24  # pictures at a time
 WHITE = (255, 255, 255)
@@ -62,7 +62,7 @@ def pick(shape: Shape, dataset: str, arrived: Callable[[], None], single: bool =
             chosen = camera(shape, arrived)
         case "Draw":
             chosen = drawing(shape)
-        case "Data":
+        case "Test pictures":
             chosen = data_pictures(shape, dataset, single)
         case _:
             chosen = example_pictures(shape, dataset, single)
@@ -102,7 +102,8 @@ def uploads(shape: Shape, arrived: Callable[[], None], single: bool) -> list[Inp
 
 
 def upload_files(arrived: Callable[[], None], single: bool) -> list[tuple[bytes, str]]:
-    label = "PNG, JPEG, WebP, BMP, TIFF or GIF, up to 25 MB each. They stay on this machine."
+    limit = f"{intake.MAX_BYTES / 2**20:.0f} MB"
+    label = f"PNG, JPEG, WebP, BMP, TIFF or GIF, up to {limit} each. They stay on this machine."
     found = files(label, "upload" if single else "uploads", single=single, arrived=arrived)
     if len(found) > MOST:
         st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
@@ -149,7 +150,7 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         "Into the models' frame", ("Crop", "Fit"), "Crop", key="frame",
         help="Crop cuts the middle out; Fit keeps the whole picture and pads it.", place=how
     )  # fmt: skip
-    if any("transparen" in note for picture in pictures for note in picture.notes):
+    if any(picture.had_transparency for picture in pictures):
         colour = ground.color_picker("What lies behind transparent parts", "#ffffff", key="ground")
         red, green, blue = bytes.fromhex(colour.lstrip("#"))
         outcomes = (_read(*file, (red, green, blue)) for file in files)

@@ -184,7 +184,7 @@ def measured(pixels: np.ndarray, chosen: Chosen, may_stop: bool = False) -> Sque
 def worked(pixels: np.ndarray, chosen: Chosen, may_stop: bool) -> Squeezed:
     height, width = pixels.shape[:2]
     told = f"Squeezing {height * width / 1e6:.1f} megapixels through {chosen.k} numbers for 8×8 pixels…"
-    with work.alone():
+    with work.alone(), work.on_free_cores():
         bar = st.progress(0.0, told)
         if may_stop:
             st.button("Stop", icon=":material/stop:", on_click=ask_no_more)

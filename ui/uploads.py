@@ -55,7 +55,7 @@ def from_before(key: str, arrived: Callable[[], None]) -> list[tuple[bytes, str]
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Still here: {names}{more}.", width="content")
             st.button(
-                "Take away",
+                "Remove",
                 key=f"forget-{key}",
                 icon=":material/close:",
                 type="tertiary",

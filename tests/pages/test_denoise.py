@@ -129,7 +129,7 @@ def test_what_was_uploaded_is_there_after_a_look_at_another_page(open_page: Open
     page = page.switch_page("pages/explore/vae.py").run().switch_page(f"pages/{PAGE}").run()
     assert "Still here: holiday.jpg." in [one.value for one in page.caption]
     assert metrics(page)["Size"] == "90 × 70"
-    page = next(button for button in page.button if button.label == "Take away").click().run()
+    page = next(button for button in page.button if button.label == "Remove").click().run()
     assert "Choose a picture." in page.info[0].value and "Size" not in metrics(page)
 
 
@@ -326,6 +326,17 @@ def test_a_clean_picture_is_spoilt_and_every_method_gives_it_back(open_page: Ope
     done_nothing = decibels(photos.as_pixels(noisy_picture, 3), trial.middle_of(photo.pixels))
     assert table["PSNR (dB)"][0] == f"{done_nothing:.2f}"
     assert "clean original" in compared(page)[0]
+
+
+def test_what_was_measured_of_another_picture_makes_room(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "REMEMBERED", 3)
+    methods = ["Doing nothing", "Median 3×3"]
+    page = open_page(PAGE, two, purpose="Test on a clean picture", methods=methods)
+    for seed in (1, 0):
+        page = page.number_input(key="draw").set_value(seed).run()
+        assert not page.exception and list(page.dataframe[0].value["method"]) == methods
 
 
 def test_levels_that_take_several_numbers_are_published_ones(open_page: Open, two: Store) -> None:

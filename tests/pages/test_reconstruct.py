@@ -161,12 +161,12 @@ def test_a_drawing_is_rebuilt(open_page: Open, six: Store) -> None:
 
 
 def test_published_data_are_fetched_only_when_asked_to(open_page: Open, six: Store, tmp_path: Path) -> None:
-    page = open_page(PAGE, six, source="Data")
+    page = open_page(PAGE, six, source="Test pictures")
     assert "test 0: " in shown(page)
     shutil.copytree(six.runs()[0].folder, tmp_path / "one")
     record = tmp_path / "one" / "run.json"
     record.write_text(record.read_text().replace('"digits"', '"mnist"'))
-    page = open_page(PAGE, Store(tmp_path), source="Data")
+    page = open_page(PAGE, Store(tmp_path), source="Test pictures")
     assert not page.exception and "not on this machine" in said(page)
 
 

@@ -385,7 +385,7 @@ def test_what_is_taken_away_after_a_look_at_another_page_leaves_the_address(
     page.switch_page("pages/start/home.py").run()
     back = page.switch_page(f"pages/{PAGE}").run()
     assert "Still here: 3.png." in said(back) and "codes" in back.query_params
-    back = next(button for button in back.button if button.label == "Take away").click().run()
+    back = next(button for button in back.button if button.label == "Remove").click().run()
     assert "lies around a picture" in said(back) and "codes" not in back.query_params
 
 

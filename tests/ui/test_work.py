@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from ui import work
 
@@ -41,3 +42,19 @@ def test_who_works_has_the_turn_and_gives_it_back_however_it_ends(monkeypatch: p
     with pytest.raises(ZeroDivisionError), work.alone():
         raise ZeroDivisionError
     assert turn_is_free()
+
+
+@pytest.mark.parametrize(("load", "threads"), [(0.2, 8), (1.4, 7), (7.4, 1), (30.0, 1)])
+def test_photographs_take_the_cores_that_nobody_uses(
+    load: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(work.os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    with work.on_free_cores():
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 1
+
+
+def test_a_system_without_a_load_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(work.os, "getloadavg", raising=False)
+    assert work.free_cores() == 1

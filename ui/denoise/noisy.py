@@ -117,7 +117,8 @@ def worked(
     width, height = photo.size
     told = told or f"Cleaning {width * height / 1e6:.1f} megapixels…"
     place = st.empty()
-    with place.container(horizontal=True, vertical_alignment="center"), work.alone():
+    row = place.container(horizontal=True, vertical_alignment="center")
+    with row, work.alone(), work.on_free_cores():
         bar = st.progress(0.0, told)
         st.button(
             "Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{number}"

@@ -23,13 +23,12 @@ from ui.downloads import csv
 from ui.html import block, captioned
 from ui.words import as_written
 
-SIDE = (
-    512  # pixels; the middle of a larger picture is taken, since some methods need a minute for a megapixel
-)
+SIDE = 512  # pixels; the middle of a larger picture is taken: some methods need a minute for a megapixel
 CLOSE = 128  # pixels a side of the part that stands side by side
 KINDS = ("noise", "blur", "file")  # what leaves every pixel in its place
 USUAL = {"gaussian": 0.1, "shot": 40.0, "impulse": 0.05, "speckle": 0.2, "masking": 0.1}
 SLOW = ("bm3d",)
+REMEMBERED = 64  # results
 SEED = 0
 
 
@@ -37,7 +36,7 @@ def show(models: Models, photo: Photo) -> None:
     spoiling = [one for one in CORRUPTIONS if one.kind in KINDS]
     left, middle, right = st.columns([2, 2, 1], gap="large")
     name = left.selectbox(
-        "Spoilt by",
+        "Damage",
         [one.name for one in spoiling],
         format_func=lambda name: BY_NAME[name].title,
         key="spoilt",
@@ -115,12 +114,14 @@ def measured(
     memory: dict[object, Result] = st.session_state.setdefault("trials", {})
     wanted = [one for one in several if (key, one.key) not in memory]
     if wanted:
-        with work.alone():
+        with work.alone(), work.on_free_cores():
             for result in work.steps(
                 denoisers.contest(clean, noisy, None, wanted), len(wanted), "Every method on this picture…"
             ):
                 memory[key, result.key] = result
-    for old in list(memory)[:-64]:
+    for one in several:  # what is looked at is younger than what is not
+        memory[key, one.key] = memory.pop((key, one.key))
+    for old in list(memory)[:-REMEMBERED]:
         del memory[old]
     return [memory[key, one.key] for one in several]
 
@@ -151,13 +152,7 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
         for result in results
     ]
     st.caption("The same small part of each, enlarged: noise does not survive being made smaller.")
-    st.html(
-        block(
-            captioned([("clean", inmost(clean).transpose(2, 0, 1)), *cells], "11rem").replace(
-                "<img", '<img class="smooth"'
-            )
-        )
-    )
+    st.html(block(captioned([("clean", inmost(clean).transpose(2, 0, 1)), *cells], "11rem", smooth=True)))
     row = st.container(horizontal=True)
     row.download_button(
         "Table", lambda: csv(table(results)), "denoisers.csv", "text/csv",

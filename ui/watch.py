@@ -20,7 +20,7 @@ from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
 from core.training import LIMITS, showcase
-from ui import charts, doctor, shell
+from ui import charts, doctor, shell, work
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
 from ui.jobs import latest, stop
@@ -449,4 +449,5 @@ def film(run: Run, originals: np.ndarray | None) -> bytes:
             parts.insert(0, originals)
         columns = len(previews.reconstructions)
         frames.append(np.concatenate([sheet(part, columns) for part in parts]))
-    return gif(frames, PAUSE, REST)
+    with work.alone():
+        return gif(frames, PAUSE, REST)

@@ -84,8 +84,8 @@ def between(painters: Sequence[Painter], pictures: Sequence[Input]) -> None:
     frames = [sheet(np.stack(pair), len(pair)) for pair in zip(*films.values(), strict=True)]
     there_and_back = [*frames, *frames[-2:0:-1]]
     with st.container(horizontal=True):
-        download("GIF", lambda: gif(there_and_back, PAUSE, PAUSE), "between.gif", "image/gif", "movie")
-        download("WebP", lambda: webp(there_and_back), "between.webp", "image/webp", "animation")
+        download("GIF", lambda: moving(there_and_back, "GIF"), "between.gif", "image/gif", "movie")
+        download("WebP", lambda: moving(there_and_back, "WebP"), "between.webp", "image/webp", "animation")
         offer("between.png", list(films.values()), FILM, "Strip")
 
 
@@ -114,6 +114,11 @@ def searched(painter: Painter, x: Tensor) -> Tensor:
 
     key = painter.run.id, runs.stamp(painter.run), hash(x.numpy().tobytes())
     return remembered("searched", key, search, lambda code: code.nbytes, FOUND)
+
+
+def moving(frames: Sequence[np.ndarray], kind: str) -> bytes:
+    with work.alone():
+        return gif(frames, PAUSE, PAUSE) if kind == "GIF" else webp(frames)
 
 
 def webp(frames: Sequence[np.ndarray]) -> bytes:

@@ -124,11 +124,8 @@ def themed(option: str) -> str:
     return f"light-dark({light}, {dark})"
 
 
-NAMED = (
-    "watch",
-    "group",
-    "run",
-)  # what has a name at random is no number, though one in eighty reads as 12e45678
+# What has a name at random is no number, though one in eighty reads as 12e45678; nor is what somebody looks for.
+NAMED = ("watch", "group", "run", "find", "tags")
 
 
 def forget_infinite_numbers() -> None:

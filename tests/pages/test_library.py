@@ -570,3 +570,8 @@ def test_originals_stand_above_only_where_all_rebuilt_the_same(store: Store) -> 
     assert library.shared_originals([one, other]) is None
     other.save_originals(255 - load("digits").validation.images[:10])
     assert library.shared_originals([one, other]) is None
+
+
+def test_a_search_for_what_reads_as_a_number_stays_in_the_address(open_page: Open, six: Store) -> None:
+    page = open_page(PAGE, six, find="infinity")
+    assert page.text_input(key="find").value == "infinity" and page.query_params["find"] == "infinity"

@@ -35,13 +35,11 @@ def pick_beside(run: Run, group: Group) -> Run | None:
     """Another variant that coded the same pictures."""
     others = [one for one in group.runs if one.id != run.id and fits(one, run)]
     by_id = {one.id: one for one in others}
-    titles: dict[str | None, str] = {None: "Nothing"} | {
-        one: runs.label(run, group) for one, run in by_id.items()
-    }
+    titles = {"": "Nothing"} | {one: runs.label(run, group) for one, run in by_id.items()}
     id = st.selectbox(
         "Beside it", list(titles), format_func=titles.__getitem__, key=f"beside-{run.id}", bind="query-params"
     )
-    return by_id[id] if id else None
+    return by_id.get(id)
 
 
 def fits(one: Run, other: Run) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core import examples, glance
-from core.data import BY_NAME, DataError, is_local, load
+from core.data import DataError, is_offered, load
 from core.intake import Picture, to_shape
 from ui import datasets, shell
 from ui.choices import choice
@@ -62,7 +62,7 @@ def pick(shelf: Shelf) -> Shown:
     sources = [EXAMPLES]
     if shelf.dataset == "mnist":
         sources.append(SCANS)
-    if shelf.dataset in BY_NAME and is_local(shelf.dataset):
+    if is_offered(shelf.dataset):
         sources.append(TESTS)
     source = choice("Pictures", sources, EXAMPLES, key="pictures")
     try:

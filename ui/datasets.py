@@ -228,6 +228,13 @@ def surveyed(id: str, archive: Archive) -> own.Survey:
     return found
 
 
+def where_from(name: str) -> str:
+    """What to do where the pictures of a run are not to be had, in Markdown."""
+    if name in BY_NAME:
+        return f"{BY_NAME[name].title} is not on this machine: Train offers to download it."
+    return f"“{as_written(name)}” is not among those that Train offers here."
+
+
 def list_problems(problems: Sequence[str]) -> None:
     if problems:
         count = "1 file is" if len(problems) == 1 else f"{len(problems):,} files are"

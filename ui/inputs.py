@@ -16,7 +16,7 @@ from core.data import BY_NAME, DataError, Dataset, is_offered, load, sample_phot
 from core.family import Shape
 from ui.choices import choice
 from ui.components.pad import Strokes, pad
-from ui.datasets import offer_download
+from ui.datasets import offer_download, where_from
 from ui.memory import remembered
 from ui.uploads import files
 from ui.words import as_written
@@ -248,10 +248,7 @@ def test_data(name: str) -> Dataset | None:
         if name in BY_NAME:
             offer_download(name)
         else:
-            st.info(
-                f"The pictures of “{as_written(name)}” are not among those that Train offers here. Upload some of them instead.",
-                icon=":material/folder_off:",
-            )
+            st.info(f"{where_from(name)} Upload some of them instead.", icon=":material/folder_off:")
         return None
     try:
         with st.spinner("Reading the pictures…"):

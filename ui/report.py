@@ -11,11 +11,11 @@ import streamlit as st
 
 from core import report
 from core.corruption import LEVELS, NOISES
-from core.data import BY_NAME, is_local
+from core.data import is_offered
 from core.families import family
 from core.family import Family
 from core.store import Run
-from ui import jobs
+from ui import datasets, jobs
 from ui.html import block
 from ui.meanings import listed
 from ui.runs import has_codes
@@ -68,10 +68,8 @@ def examination(run: Run, found: report.Report | None) -> None:
     if found or not run.weights_file.exists() or jobs.at_work(jobs.latest(examining)):
         return
     name = run.record.dataset["name"]
-    if name in BY_NAME and not is_local(name):
-        st.caption(
-            f"To be examined it needs the pictures of {BY_NAME[name].title}: Train offers to download them."
-        )
+    if not is_offered(name):
+        st.caption(f"Not examined yet, which takes the pictures. {datasets.where_from(name)}")
         return
     words, button = st.columns([4, 1], vertical_alignment="center")
     words.caption(

@@ -449,5 +449,5 @@ def film(run: Run, originals: np.ndarray | None) -> bytes:
             parts.insert(0, originals)
         columns = len(previews.reconstructions)
         frames.append(np.concatenate([sheet(part, columns) for part in parts]))
-    with work.alone():
+    with work.turn:
         return gif(frames, PAUSE, REST)

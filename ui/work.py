@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 T = TypeVar("T")
 
-_turn = threading.Semaphore(1)
+turn = threading.Semaphore(1)  # `alone` with no page to wait on, as in a download
 _waiting: list[object] = []
 
 
@@ -24,13 +24,13 @@ def alone() -> Iterator[None]:
     _waiting.append(ticket)
     message = st.empty()
     try:
-        while not _turn.acquire(timeout=0.5):
+        while not turn.acquire(timeout=0.5):
             message.info(f"Waiting: {_waiting.index(ticket)} ahead of you.", icon=":material/hourglass:")
         try:
             message.empty()  # where a rerun is due, this is where the visitor leaves
             yield
         finally:
-            _turn.release()
+            turn.release()
     finally:
         _waiting.remove(ticket)
 

@@ -62,7 +62,7 @@ class GANConfig(nets.BackboneConfig):
 class GAN(Autoencoder):
     key, title, paper, Config = "gan", "GAN", "arXiv:1406.2661", GANConfig
     idea = "Let a forger and a critic train each other until the forgeries pass."
-    choose = "you want the sharpest new pictures and can live with a loose reconstruction"
+    choose = "you want the sharpest new pictures, and reconstructions may be what an encoder beside them guesses"
     objective = r"\min_G \max_D\; \mathbb{E}\big[\log D(x)\big] + \mathbb{E}\big[\log(1 - D(G(z)))\big]"
     symbol = "swords"
     headline = "sample_distance"

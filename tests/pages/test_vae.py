@@ -401,7 +401,7 @@ def test_the_manifold_offers_only_what_it_uses(open_page: Open, flat: Store, six
 
 
 def test_a_walk_is_made_while_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifold, "gif", lambda *_: bytes([work._turn.acquire(blocking=False)]))
+    monkeypatch.setattr(manifold, "gif", lambda *_: bytes([work.turn.acquire(blocking=False)]))
     assert manifold.walk(examples.pictures((1, 8, 8))[:4], 2) == b"\0"
 
 

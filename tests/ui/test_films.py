@@ -14,7 +14,7 @@ from ui.sampling import below
 def told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of a film, whether the turn was free when it was made."""
     for module, name in ((watch, "gif"), (below, "gif"), (below, "webp")):
-        monkeypatch.setattr(module, name, lambda *_: bytes([work._turn.acquire(blocking=False)]))
+        monkeypatch.setattr(module, name, lambda *_: bytes([work.turn.acquire(blocking=False)]))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WebP"])

@@ -20,9 +20,9 @@ class Message:
 
 
 def turn_is_free() -> bool:
-    free = work._turn.acquire(blocking=False)
+    free = work.turn.acquire(blocking=False)
     if free:
-        work._turn.release()
+        work.turn.release()
     return free and work._waiting == []
 
 

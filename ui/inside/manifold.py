@@ -137,5 +137,5 @@ def walk(pixels: np.ndarray, side: int) -> bytes:
     """Through the grid row by row, back and forth, so that no step is a jump. It takes seconds."""
     rows = pixels.reshape(side, side, *pixels.shape[1:])
     path = np.concatenate([row if place % 2 == 0 else row[::-1] for place, row in enumerate(rows)])
-    with work.alone():
+    with work.turn:
         return gif([sheet(one[None], 1) for one in path[:MOST_FRAMES]], FRAME, REST)

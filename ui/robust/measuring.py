@@ -6,9 +6,9 @@ import shlex
 
 import streamlit as st
 
-from core.data import BY_NAME, is_local
+from core.data import is_offered
 from core.lab import arguments
-from ui import jobs
+from ui import datasets, jobs
 from ui.robust.wish import Wish
 from ui.words import as_written
 
@@ -22,11 +22,8 @@ def show(wish: Wish, missing: list[str]) -> None:
     shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
     st.info(f"Not measured yet: {as_written(shown)}.", icon=":material/science:")
     name = wish.runs[0].record.dataset["name"]
-    if name in BY_NAME and not is_local(name):
-        st.caption(
-            f"This takes the test pictures of {BY_NAME[name].title}, which are not on this machine: Train offers to "
-            f"download them."
-        )
+    if not is_offered(name):
+        st.caption(f"This takes the test pictures. {datasets.where_from(name)}")
     elif st.button("Measure", icon=":material/play_arrow:", type="primary"):
         start(wish)
 

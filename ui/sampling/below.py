@@ -117,7 +117,7 @@ def searched(painter: Painter, x: Tensor) -> Tensor:
 
 
 def moving(frames: Sequence[np.ndarray], kind: str) -> bytes:
-    with work.alone():
+    with work.turn:
         return gif(frames, PAUSE, PAUSE) if kind == "GIF" else webp(frames)
 
 

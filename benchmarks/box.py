@@ -25,12 +25,8 @@ EMOJI = "folder:emoji@48"
 SAMPLES = 1_000
 SMALL: Mapping[str, Any] = {"hidden": (96,)}  # a third of the default net's weights
 EMOJI_LICENCE = "Apache 2.0 (Google, Noto Emoji)"
-MADE_WHILE_TRAINING = (
-    "steps.jsonl",
-    "lock",
-    "record.lock",
-    "previews/originals.png",
-)  # the last holds pictures of the dataset
+# the last holds pictures of the dataset
+MADE_WHILE_TRAINING = ("steps.jsonl", "lock", "record.lock", "previews/originals.png")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ is smoother than the photographs at hand, which were made smaller: some of them 
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,27 +50,31 @@ def photographed(x: Tensor, rng: torch.Generator) -> Tensor:
     noise = torch.where(chance(x, MOSAIC, rng), mosaicked(noise, rng), noise)
     noise = torch.where(chance(x, BLUR, rng), blurred(noise, BLURS, rng), noise)
     noise = coloured(noise, rng)
-    low, high = (torch.tensor(level / 255).log() for level in LEVELS)
-    level = (low + (high - low) * uniform(x, rng)).exp()
-    gray = (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
-    noise = torch.where(gray, noise[:, 1:2], noise)
+    weakest, strongest = (math.log(level / 255) for level in LEVELS)
+    level = between(weakest, strongest, x, rng).exp()
+    noise = torch.where(is_gray(x), noise[:, 1:2], noise)
     noisy = x + noise * level / noise.square().mean((1, 2, 3), keepdim=True).sqrt()
     return saved(noisy, rng)
 
 
-def uniform(x: Tensor, rng: torch.Generator) -> Tensor:
-    """(B,1,1,1) in [0,1)."""
-    return torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
+def between(low: float, high: float, x: Tensor, rng: torch.Generator) -> Tensor:
+    """A number for each picture: (B,1,1,1)."""
+    return low + (high - low) * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
 
 
 def chance(x: Tensor, probability: float, rng: torch.Generator) -> Tensor:
-    return uniform(x, rng) < probability
+    """Which pictures it befalls: (B,1,1,1)."""
+    return between(0, 1, x, rng) < probability
+
+
+def is_gray(x: Tensor) -> Tensor:
+    """(B,1,1,1)"""
+    return (x.amax(1) == x.amin(1)).flatten(1).all(1).view(-1, 1, 1, 1)
 
 
 def gain(x: Tensor, rng: torch.Generator) -> Tensor:
     """How the spread of the noise follows the light: (B,3,H,W)."""
-    low, high = EXPONENTS
-    return (x + DARK) ** (low + (high - low) * uniform(x, rng))
+    return (x + DARK) ** between(*EXPONENTS, x, rng)
 
 
 def mosaicked(noise: Tensor, rng: torch.Generator) -> Tensor:
@@ -92,9 +98,8 @@ def blurred(noise: Tensor, widths: tuple[float, float], rng: torch.Generator) ->
 def coloured(noise: Tensor, rng: torch.Generator) -> Tensor:
     """White balance scales each channel; then what differs from the mean of the channels is scaled as well, or smoothed, too."""
     strength = torch.randn(len(noise), 3, 1, 1, generator=rng, device=noise.device).mul(BALANCE).exp()
-    low, high = COLOUR
     gray = (strength * noise).mean(1, keepdim=True)
-    colour = (low + (high - low) * uniform(noise, rng)) * (strength * noise - gray)
+    colour = between(*COLOUR, noise, rng) * (strength * noise - gray)
     return gray + torch.where(chance(noise, SMOOTHED, rng), blurred(colour, WIDTHS, rng), colour)
 
 

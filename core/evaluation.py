@@ -215,9 +215,8 @@ class Rebuilt:
     """One picture as one model gives it back."""
 
     pixels: np.ndarray  # uint8 (C,H,W)
-    difference: (
-        np.ndarray
-    )  # float32 (H,W) in [-1,1], mean over channels: above 0 where the model is too bright
+    # float32 (H,W) in [-1,1], mean over channels: above 0 where the model is too bright
+    difference: np.ndarray
     scores: Scores
     percentile: float | None  # among the model's own test errors
 

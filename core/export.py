@@ -30,9 +30,8 @@ class Decoder(nn.Module):
 def onnx(model: Autoencoder) -> bytes:
     """The decoder as an ONNX file with its weights: input `z` (1,Z), output (1,C,H,W)."""
     z = torch.zeros(1, model.config.latent_dim)
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(
-        logging.ERROR
-    )  # that torchvision is not here
+    # which warns that torchvision is not here
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of itself
         program = torch.onnx.export(Decoder(model), (z,), dynamo=True, external_data=False, verbose=False)

@@ -111,9 +111,8 @@ class Familiarity:
     def percentile(self, codes: Tensor, queries: Tensor) -> list[float]:
         """The share of data (in %) that lie closer to their neighbours than these do: 100 is like nothing in the data."""
         _, distances = neighbours(codes, queries, PLACED_BY + 1)
-        itself = (
-            distances[:, :1] <= SAME * self.usual.median()
-        )  # a picture of the data is no neighbour of its own
+        # a picture of the data is no neighbour of its own
+        itself = distances[:, :1] <= SAME * self.usual.median()
         others = torch.where(itself, distances[:, 1:], distances[:, :-1])
         return [100 * (self.usual < own).float().mean().item() for own in others.mean(1)]
 

@@ -64,9 +64,8 @@ class Mixture(nn.Module):
             random_state=seed,
         )
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # a little short of the optimum samples as well
+            # a little short of the optimum samples as well
+            warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(scores.numpy())
         found = len(mixture.weights_)
         self.weights.zero_()[:found] = torch.as_tensor(mixture.weights_)

@@ -77,9 +77,8 @@ class Original:
     """
 
     name: str
-    pixels: (
-        np.ndarray
-    )  # uint8 (H, W, 3) RGB or (H, W, 1) gray, upright; what lies under transparency as it is
+    # uint8 (H, W, 3) RGB or (H, W, 1) gray, upright; what lies under transparency as it is
+    pixels: np.ndarray
     alpha: np.ndarray | None  # uint8 (H, W), 255 is opaque; None where all of it is
     format: str  # one of `intake.FORMATS`
     exif: bytes = b""  # true of the upright pixels, without thumbnail

@@ -52,15 +52,9 @@ def spans(length: int) -> list[Span]:
     count = max(1, math.ceil((length - OVERLAP) / (TILE - OVERLAP)))
     side = math.ceil((length + (count - 1) * OVERLAP) / count / GRID) * GRID
     starts = [min(i * (side - OVERLAP), max(0, length - side)) // GRID * GRID for i in range(count)]
-    ends = [min(start + side, length) for start in starts[:-1]] + [length]
-    return [
-        Span(
-            start,
-            end,
-            weight(start, end, ends[i - 1] if i else None, starts[i + 1] if i + 1 < count else None),
-        )
-        for i, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
+    ends = [*(min(start + side, length) for start in starts[:-1]), length]
+    tiles = zip(starts, ends, [None, *ends[:-1]], [*starts[1:], None], strict=True)
+    return [Span(start, end, weight(start, end, before, after)) for start, end, before, after in tiles]
 
 
 def weight(start: int, end: int, before: int | None, after: int | None) -> Tensor:

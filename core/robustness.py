@@ -255,12 +255,12 @@ class Measured:
 
     def packed(self) -> dict[str, Tensor]:
         """Clean pictures once, not for every corruption."""
-        found = {name: getattr(self, name) for name in self.KEPT}
         parts: dict[str, Tensor] = {}
-        for name, tensor in found.items():
-            if tensor is not None:
-                parts |= {f"{name}.clean": tensor[0, 0], f"{name}.damaged": tensor[:, 1:]}
-        return {name: tensor.to(self.KEPT[name.partition(".")[0]]) for name, tensor in parts.items()}
+        for name, kind in self.KEPT.items():
+            values = getattr(self, name)
+            if values is not None:
+                parts |= {f"{name}.clean": values[0, 0].to(kind), f"{name}.damaged": values[:, 1:].to(kind)}
+        return parts
 
     @classmethod
     def unpacked(cls, tensors: Mapping[str, Tensor], protocol: Protocol) -> Measured:

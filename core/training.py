@@ -123,9 +123,8 @@ class Previews:
 
     reconstructions: np.ndarray
     samples: np.ndarray
-    places: Tensor | None = (
-        None  # (n,2) of the codes of the first validation pictures, on their two main axes
-    )
+    # (n,2) of the codes of the first validation pictures, on their two main axes
+    places: Tensor | None = None
     labels: Tensor | None = None  # (n,) of these pictures
 
 
@@ -363,9 +362,8 @@ def validate(
     rng = seeded(seed, VALIDATION, pixels.device)
     sums: dict[str, float] = {}
     seen = 0
-    for some in torch.arange(len(pixels)).chunk(
-        math.ceil(len(pixels) / VALIDATION_BATCH)
-    ):  # even: never one left over
+    batches = math.ceil(len(pixels) / VALIDATION_BATCH)
+    for some in torch.arange(len(pixels)).chunk(batches):  # even: never one left over
         if should_stop():
             break
         x = pixels[some]

@@ -57,25 +57,22 @@ class UNet(nn.Module):
         levels = list(zip(widths, blocks, strict=True))
         steps = list(pairwise(widths))
         self.head = nn.Conv2d(inside, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(several(width, count) for width, count in levels)
-        self.halve = nn.ModuleList(nn.Conv2d(wide, deep, FOLD, stride=FOLD) for wide, deep in steps)
+        self.down = nn.ModuleList(residual_blocks(width, count) for width, count in levels)
+        self.halve = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in steps)
         self.widen = nn.ModuleList(
             nn.Sequential(nn.Conv2d(deep, 4 * wide, 1), nn.PixelShuffle(2)) for wide, deep in steps
         )
-        self.up = nn.ModuleList(several(width, count) for width, count in levels[:-1])
+        self.up = nn.ModuleList(residual_blocks(width, count) for width, count in levels[:-1])
         self.tail = nn.Conv2d(widths[0], outside, 3, padding=1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def weaken(self) -> None:
         """After He's draw: branches that change little, an output near zero, no gain where no relu follows."""
-        for module in self.modules():
-            if isinstance(module, Block):
-                module.last.weight.mul_(BRANCH)
-        for name, weights in self.named_parameters():
-            if name.startswith(("head.weight", "halve", "widen")) and name.endswith("weight"):
-                weights.mul_(0.5**0.5)
-        self.tail.weight.mul_(BRANCH**2)
+        hush(self, self.tail)
+        for module in nn.ModuleList([self.head, self.halve, self.widen]).modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.mul_(0.5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.head(x)
@@ -90,5 +87,14 @@ class UNet(nn.Module):
         return self.tail(x)
 
 
-def several(channels: int, count: int) -> nn.Sequential:
+@torch.no_grad()
+def hush(net: nn.Module, tail: nn.Conv2d) -> None:
+    """After He's draw: branches of residual blocks that change little, and an output near zero."""
+    for module in net.modules():
+        if isinstance(module, Block):
+            module.last.weight.mul_(BRANCH)
+    tail.weight.mul_(BRANCH**2)
+
+
+def residual_blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(Block(channels) for _ in range(count)))

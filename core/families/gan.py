@@ -62,7 +62,9 @@ class GANConfig(nets.BackboneConfig):
 class GAN(Autoencoder):
     key, title, paper, Config = "gan", "GAN", "arXiv:1406.2661", GANConfig
     idea = "Let a forger and a critic train each other until the forgeries pass."
-    choose = "you want the sharpest new pictures, and reconstructions may be what an encoder beside them guesses"
+    choose = (
+        "you want the sharpest new pictures, and reconstructions may be what an encoder beside them guesses"
+    )
     objective = r"\min_G \max_D\; \mathbb{E}\big[\log D(x)\big] + \mathbb{E}\big[\log(1 - D(G(z)))\big]"
     symbol = "swords"
     headline = "sample_distance"
@@ -144,8 +146,7 @@ class GAN(Autoencoder):
     @torch.no_grad()
     def after_step(self, turn: Turn) -> None:
         if turn.player == "generator":
-            memory = min(
-                self.config.averaging, (1 + turn.step) / (10 + turn.step)
-            )  # short while there is little to remember
+            # short while there is little to remember
+            memory = min(self.config.averaging, (1 + turn.step) / (10 + turn.step))
             for mean, latest in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(latest, 1 - memory)

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from core.crops import cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
-from core.unet import BRANCH, Block, half_precision, several
+from core.unet import half_precision, hush, residual_blocks
 
 STRIDE = 8  # pixels a side for which the code has one place
 MOST = 3 * STRIDE**2  # numbers of a place: as many as its pixels have
@@ -98,10 +98,7 @@ class PhotoAutoencoder(Restorer):
         self.synthesis.weight.copy_(back[:, :, None, None])
         self.gains.fill_(-math.log(STEP))
         for net in (self.encoder, self.decoder):
-            net.tail.weight.mul_(BRANCH**2)
-            for module in net.modules():
-                if isinstance(module, Block):
-                    module.last.weight.mul_(BRANCH)
+            hush(net, net.tail)
 
     def players(self) -> tuple[Player, ...]:
         return (Player("model", self, steady_adam(self.config.lr)),)
@@ -182,9 +179,9 @@ class Encoder(nn.Module):
     def __init__(self, inside: int, outside: int, config: PhotoAutoencoderConfig) -> None:
         super().__init__()
         self.head = nn.Conv2d(inside, config.fine, 3, padding=1)
-        self.finer = several(config.fine, config.blocks[0])
+        self.finer = residual_blocks(config.fine, config.blocks[0])
         self.halve = nn.Conv2d(config.fine, config.width, 2, stride=2)
-        self.coarser = several(config.width, config.blocks[1])
+        self.coarser = residual_blocks(config.width, config.blocks[1])
         self.tail = nn.Conv2d(config.width, outside, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -197,9 +194,9 @@ class Decoder(nn.Module):
     def __init__(self, inside: int, outside: int, config: PhotoAutoencoderConfig) -> None:
         super().__init__()
         self.head = nn.Conv2d(inside, config.width, 3, padding=1)
-        self.coarser = several(config.width, config.blocks[1])
+        self.coarser = residual_blocks(config.width, config.blocks[1])
         self.widen = nn.Sequential(nn.Conv2d(config.width, 4 * config.fine, 1), nn.PixelShuffle(2))
-        self.finer = several(config.fine, config.blocks[0])
+        self.finer = residual_blocks(config.fine, config.blocks[0])
         self.tail = nn.Conv2d(config.fine, outside, 3, padding=1)
 
     def forward(self, y: Tensor) -> Tensor:

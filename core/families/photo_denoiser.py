@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.camera import enlarged, photographed
+from core.camera import chance, enlarged, is_gray, photographed
 from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
 from core.unet import FOLD, UNet, half_precision, multiplies_halves, multiplies_tiles
@@ -125,9 +125,7 @@ class PhotoDenoiser(Restorer):
         noisy, sigma = self.disturbed(clean, turn.rng)
         with half_precision(x.device, self.config.half):
             guess = self.estimate(noisy).float()
-            told = torch.where(
-                sigma.new_empty(len(x)).uniform_(generator=turn.rng) < 0.5, guess.detach(), sigma
-            )
+            told = torch.where(chance(x, 0.5, turn.rng).flatten(), guess.detach(), sigma)
             restored = self.clean(noisy, told)
         error = (restored.float() - clean).square().mean((1, 2, 3))
         return Loss(
@@ -185,13 +183,7 @@ class Level(nn.Module):
 
 def some_gray(x: Tensor, rng: torch.Generator) -> Tensor:
     luma = (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(x)
-    gray = torch.rand(len(x), 1, 1, 1, generator=rng, device=rng.device) < GRAY
-    return torch.where(gray, luma, x)
-
-
-def is_gray(x: Tensor) -> Tensor:
-    """(B,1,1,1)"""
-    return (x.amax(1) - x.amin(1)).flatten(1).amax(1).view(-1, 1, 1, 1) == 0
+    return torch.where(chance(x, GRAY, rng), luma, x)
 
 
 def tessellated(x: Tensor, side: int) -> Tensor:

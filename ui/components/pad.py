@@ -24,9 +24,8 @@ def pad(start: Strokes, key: str) -> Strokes:
     """What the visitor has drawn, as strokes in the unit square; `start` is on the pad at first."""
     drawn = st.session_state.get(key, {}).get("strokes")
     strokes = start if drawn is None else checked(drawn)
-    _pad(
-        data={"strokes": strokes}, key=key, on_strokes_change=lambda: None
-    )  # a pad that is made anew has them, too
+    # data, so that a pad that is made anew has them, too
+    _pad(data={"strokes": strokes}, key=key, on_strokes_change=lambda: None)
     return strokes
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from core import unet
+from core.camera import is_gray
 from core.crops import FLOOR, STEEPEST, cropped, mirrored
 from core.data import Dataset, Split
 from core.families import photo_denoiser
@@ -17,7 +18,6 @@ from core.families.photo_denoiser import (
     STRONGEST,
     PhotoDenoiser,
     drawn,
-    is_gray,
     some_gray,
     tessellated,
 )

@@ -90,6 +90,11 @@ class Record:
         record.training_plan()
         return record
 
+    @property
+    def data_title(self) -> str:
+        """What people call the pictures that it learnt from."""
+        return str(self.dataset.get("title", self.dataset["name"]))
+
     def settings(self) -> Config:
         """Raises ValueError naming a setting that is unknown or does not fit."""
         return family(self.family).Config.from_json(self.config)

@@ -11,11 +11,13 @@ from core.findings import harmless
 from ui.words import as_written
 
 
-def download(label: str, data: Callable[[], bytes | str], file: str, kind: str, icon: str) -> None:
+def download(
+    label: str, data: Callable[[], bytes | str], file: str, kind: str, icon: str, quiet: bool = False
+) -> None:
     """A button that saves what `data` makes as `file`, of MIME type `kind`; `icon` is the name of a Material symbol."""
     st.download_button(
         label, data, file, kind, icon=f":material/{icon}:", on_click="ignore", key=f"save-{file}",
-        help=f"Download {as_written(file)}",
+        type="tertiary" if quiet else "secondary", help=f"Download {as_written(file)}",
     )  # fmt: skip
 
 

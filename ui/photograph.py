@@ -21,6 +21,7 @@ from core.store import StoreError
 from ui import charts, inputs, runs, work
 from ui.components.compare import compare
 from ui.denoise.pictures import encoded, show_the_newest, shown
+from ui.downloads import download
 from ui.memory import remembered
 from ui.runs import Group
 from ui.words import as_written, duration
@@ -105,10 +106,9 @@ def present(chosen: Chosen) -> None:
     st.dataframe(table(rows, width * height), hide_index=True)
     st.caption(said(rows))
     every_size(chosen)
-    st.download_button(
-        "Download what came back", lambda: encoded(one.picture, "PNG"), saved_as, "image/png",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    download(
+        "Download what came back", lambda: encoded(one.picture, "PNG"), saved_as, "image/png", "download"
+    )
 
 
 # --- the work ---------------------------------------------------------------------------------------------------

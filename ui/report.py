@@ -16,6 +16,7 @@ from core.families import family
 from core.family import Family
 from core.store import Run
 from ui import datasets, jobs
+from ui.downloads import download
 from ui.html import block
 from ui.meanings import listed
 from ui.runs import has_codes
@@ -53,10 +54,10 @@ def show(run: Run) -> None:
         classes = run.record.dataset.get("class_names", [])
         st.html(block(STYLE, *parts(found, family(run.record.family), learnt_on, classes)))
         with st.container(horizontal=True):
-            st.download_button(
-                "Scores", lambda: json.dumps(found, indent=1).encode(), f"{run.id}-scores.json", "application/json",
-                icon=":material/data_object:", on_click="ignore", type="tertiary",
-            )  # fmt: skip
+            told = json.dumps(found, indent=1)
+            download(
+                "Scores", lambda: told, f"{run.id}-scores.json", "application/json", "data_object", quiet=True
+            )
             if "judge" in found:
                 with st.popover("How new pictures are measured", icon=":material/help:", type="tertiary"):
                     st.markdown(listed("Classifier-Fréchet", "Precision", "Recall", "Sure", "Diversity"))

@@ -71,7 +71,7 @@ def groups(runs: Iterable[Run], *, usable: bool = True) -> list[Group]:
             found.setdefault((run.record.dataset["name"], run.record.shape), []).append(run)
     result = []
     for (name, shape), members in found.items():
-        title = data_title(members[0].record.dataset.get("title", name), shape)
+        title = data_title(members[0].record.data_title, shape)
         same_name = sum(other == name for other, _ in found) > 1
         key = f"{name}-{'x'.join(map(str, shape))}" if same_name else name
         ordered = sorted(members, key=lambda run: (order[run.record.family], run.record.created))

@@ -91,7 +91,7 @@ class Watched:
         if self.run:
             record = self.run.record
             named = f" · {record.name}" if record.name else ""
-            return f"{family(record.family).title} on {record.dataset.get('title', record.dataset['name'])}{named}"
+            return f"{family(record.family).title} on {record.data_title}{named}"
         return self.job.title if self.job else ""
 
     @cached_property

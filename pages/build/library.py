@@ -18,6 +18,7 @@ from core.record import MAX_NAME, clean_tags
 from core.store import Damaged, Deleted, Run, Store
 from ui import charts, comparison, doctor, library, report, shell
 from ui.datasets import MOST_MEGABYTES
+from ui.downloads import download
 from ui.runs import Group, groups, has_codes
 from ui.words import as_written, unlike
 
@@ -143,10 +144,7 @@ def choose(runs: list[Run], group: Group, just_deleted: bool) -> list[Run]:
     else:
         st.query_params["run"] = names
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.download_button(
-            "Table", lambda: library.csv(frame), "runs.csv", "text/csv",
-            icon=":material/table:", on_click="ignore", type="tertiary",
-        )  # fmt: skip
+        download("Table", lambda: library.csv(frame), "runs.csv", "text/csv", "table", quiet=True)
     return chosen
 
 

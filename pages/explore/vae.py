@@ -127,8 +127,7 @@ def told_apart(by_id: Mapping[str, Run]) -> dict[str, str]:
 
 
 def described(run: Run) -> str:
-    title = run.record.dataset.get("title", run.record.dataset["name"])
-    return f"{title} · {numbers(run)} numbers · β = {beta(run):g}"
+    return f"{run.record.data_title} · {numbers(run)} numbers · β = {beta(run):g}"
 
 
 main()

@@ -7,6 +7,7 @@ import streamlit as st
 from core import glance
 from ui import cards, meanings, shell
 from ui.choices import choice
+from ui.downloads import download
 from ui.words import as_written, data_title, unlike
 
 
@@ -44,10 +45,7 @@ def main() -> None:
             st.space(6)  # a choice ends that much above its row's end
     with st.container(horizontal=True):
         tell_what_numbers_mean(shelf)
-        st.download_button(
-            "Table", lambda: cards.csv(shelf), "families.csv", "text/csv",
-            icon=":material/table:", on_click="ignore", type="tertiary",
-        )  # fmt: skip
+        download("Table", lambda: cards.csv(shelf), "families.csv", "text/csv", "table", quiet=True)
     for card in glance.cards():
         cards.row(card, shelf, shown)
 

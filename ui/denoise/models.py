@@ -76,7 +76,7 @@ def sees(run: Run) -> str:
     _, height, width = run.record.shape
     named = f" · {run.record.name}" if run.record.name else ""
     seed = run.record.training_plan().seed
-    told = f"{family(run.record.family).title} · {run.record.dataset.get('title', run.record.dataset['name'])}{named}"
+    told = f"{family(run.record.family).title} · {run.record.data_title}{named}"
     return f"{told}{f', seed {seed}' if seed else ''}: sees {width}×{height}"
 
 

@@ -22,6 +22,7 @@ from ui.components.compare import compare
 from ui.denoise import models as choice
 from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, shown
+from ui.downloads import download
 from ui.html import block, captioned
 from ui.memory import remembered
 from ui.words import as_written
@@ -219,10 +220,13 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
         place.empty()
         file = archive(one_by_one(models, pictures, wanted, wish))
         st.session_state["archive"] = key, file
-    st.download_button(
-        f"Download all {len(pictures)} as a zip", lambda: file, "denoised.zip", "application/zip",
-        icon=":material/folder_zip:", on_click="ignore",
-    )  # fmt: skip
+    download(
+        f"Download all {len(pictures)} as a zip",
+        lambda: file,
+        "denoised.zip",
+        "application/zip",
+        "folder_zip",
+    )
 
 
 def one_by_one(
@@ -268,7 +272,5 @@ def through_small(models: Models, id: str, photo: Photo) -> None:
     with torch.inference_mode():
         back = as_bytes(model.reconstruct(as_floats(seen)[None]))[0]
     st.html(block(captioned([("as it sees it", seen), ("cleaned", back)], "14rem")))
-    st.download_button(
-        f"Download · {width}×{height} PNG", lambda: png(sheet(back[None], 1)), "denoised.png", "image/png",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    words = f"Download · {width}×{height} PNG"
+    download(words, lambda: png(sheet(back[None], 1)), "denoised.png", "image/png", "download")

@@ -19,7 +19,7 @@ from ui import work
 from ui.components.compare import compare
 from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, encoded, shown
-from ui.downloads import csv
+from ui.downloads import csv, download
 from ui.html import block, captioned
 from ui.words import as_written
 
@@ -153,15 +153,10 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
     ]
     st.caption("The same small part of each, enlarged: noise does not survive being made smaller.")
     st.html(block(captioned([("clean", inmost(clean).transpose(2, 0, 1)), *cells], "11rem", smooth=True)))
-    row = st.container(horizontal=True)
-    row.download_button(
-        "Table", lambda: csv(table(results)), "denoisers.csv", "text/csv",
-        icon=":material/table:", on_click="ignore",
-    )  # fmt: skip
-    row.download_button(
-        "This picture", lambda: encoded(one.pixels, "PNG"), f"{Path(photo.name).stem}-{one.key}.png", "image/png",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        download("Table", lambda: csv(table(results)), "denoisers.csv", "text/csv", "table")
+        file = f"{Path(photo.name).stem}-{one.key}.png"
+        download("This picture", lambda: encoded(one.pixels, "PNG"), file, "image/png", "download")
 
 
 def inmost(pixels: np.ndarray) -> np.ndarray:

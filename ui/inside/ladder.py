@@ -126,9 +126,7 @@ def ask(subject: Subject, found: list[Ladder]) -> tuple[Ladder, Run]:
 
 
 def offer(subject: Subject) -> None:
-    where = data_title(
-        subject.run.record.dataset.get("title", subject.run.record.dataset["name"]), subject.run.record.shape
-    )
+    where = data_title(subject.run.record.data_title, subject.run.record.shape)
     st.info(
         f"There are no two runs on {as_written(where)} that differ in β alone. Train this model once more with another β and the "
         "same settings, seed and length.",

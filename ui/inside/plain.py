@@ -94,7 +94,7 @@ def find(subject: Subject) -> dict[str, Run] | None:
 
 def offer(subject: Subject) -> None:
     record = subject.run.record
-    title = data_title(record.dataset.get("title", record.dataset["name"]), record.shape)
+    title = data_title(record.data_title, record.shape)
     st.info(
         f"This takes a vanilla and a variational autoencoder with a code of two numbers on {as_written(title)}.",
         icon=":material/looks_two:",

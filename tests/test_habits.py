@@ -51,6 +51,14 @@ def test_what_the_code_imports_is_pinned() -> None:
     assert imported <= set(pins("requirements.txt"))
 
 
+@pytest.mark.parametrize(
+    "file", [file for file in CODE if "plotly" in third_parties(file)], ids=lambda file: file.name
+)
+def test_who_draws_charts_has_imported_all_of_pandas(file: Path) -> None:
+    """A chart is no longer drawn where plotly comes upon a pandas that another thread has begun to import."""
+    assert "pandas" in third_parties(file)
+
+
 def test_the_readme_starts_and_tests_the_app_with_one_command_each() -> None:
     commands = text("README.md").splitlines()
     assert START in commands

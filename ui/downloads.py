@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
-from core.findings import harmless
 from ui.words import as_written
+
+if TYPE_CHECKING:  # Home imports this module, and neither pandas nor torch
+    import pandas as pd
 
 
 def download(
@@ -23,5 +25,7 @@ def download(
 
 def csv(frame: pd.DataFrame) -> bytes:
     """In which a spreadsheet finds no formulas: names of files, runs and classes may begin like one."""
+    from core.findings import harmless
+
     plain = frame.map(lambda value: harmless(value) if isinstance(value, str) else value)
     return plain.rename(columns=lambda name: harmless(str(name))).to_csv(index=False).encode()

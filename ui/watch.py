@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd  # noqa: F401  (plotly uses whatever there is of it, which is half of it while the warm-up imports it)
 import plotly.graph_objects as go
 import streamlit as st
 

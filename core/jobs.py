@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -41,6 +41,7 @@ STARTING = 15.0  # seconds that a process may take until it holds its lock
 POLL = 0.2  # seconds between two looks at a lane, or for the wish to stop
 NICE = 5  # the pages go first
 KEPT = 50  # ended jobs
+TICKET = "%Y%m%d-%H%M%S-%f"
 KEPT_ESTIMATES = 10  # likewise
 LATEST = 1e11  # seconds: what lies in a store may claim any time
 LAST_WORDS = 2_000  # bytes of the log
@@ -215,13 +216,21 @@ class Jobs:
 
     def create(self, arguments: Sequence[str], title: str, *, lane: str = "", group: str = "") -> Job:
         """The folder of a job that is about to begin."""
-        now = datetime.now(UTC)
-        folder = self.root / f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
-        job = Job(folder, tuple(arguments), one_line(title, 200), group, lane, created=now.timestamp())
+        folder = self.root / f"{self.ticket():{TICKET}}-{secrets.token_hex(2)}"
+        job = Job(folder, tuple(arguments), one_line(title, 200), group, lane, created=time.time())
         with writing(self.store):
             folder.mkdir(parents=True)
         save(job)
         return job
+
+    def ticket(self) -> datetime:
+        """The time, or just after the last ticket: clocks are set back at times."""
+        now = datetime.now(UTC)
+        for last in self.folders()[-1:]:
+            with suppress(ValueError):
+                given = datetime.strptime(last.name.rpartition("-")[0], TICKET).replace(tzinfo=UTC)
+                now = max(now, given + timedelta(microseconds=1))
+        return now
 
     def forget(self) -> None:
         """Remove all but the last jobs that have ended; each look at Train estimates, which is to push nothing else out."""
@@ -318,6 +327,7 @@ class Work:
 
     def __init__(self, jobs: Jobs, job: Job, stop: Stop) -> None:
         self.jobs, self.job, self.stop = jobs, job, stop
+        self.behind: Job | None = None
 
     def tell(self, **changes: Any) -> None:
         self.job = replace(self.job, **changes)
@@ -336,9 +346,8 @@ class Work:
         lock = FileLock(self.jobs.root / f"{name}.lock", timeout=0)
         told = False
         while not self.turn(lock):
-            ahead = self.jobs.ahead(self.job)
-            if ahead and not told:
-                waiting(ahead[-1])
+            if self.behind and not told:
+                waiting(self.behind)
                 told = True
             time.sleep(POLL)
         try:
@@ -349,7 +358,9 @@ class Work:
             lock.release()
 
     def turn(self, lock: FileLock) -> bool:
-        if self.jobs.ahead(self.job):
+        if self.behind is None or not self.behind.alive:  # else one look is enough, whoever else waits
+            self.behind = next(reversed(self.jobs.ahead(self.job)), None)
+        if self.behind:
             return False
         try:
             lock.acquire()

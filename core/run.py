@@ -205,7 +205,8 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be the one that trains this run. May be nested. Raises StoreError where another process does."""
+        """Be the one that trains this run. May be nested. Raises StoreError where another process does, or it was deleted."""
+        self.check_there()
         if self.lock is None or not self.lock.is_locked:
             self.lock = lock(self.folder)
         with held(self.lock, f"{self.id} is being trained by another process."):
@@ -487,13 +488,17 @@ class Run:
 
     def revise(self, change: Callable[[Record], Record]) -> None:
         """While no other process does. Raises StoreError where that takes too long, or nothing can be written."""
-        if not self.folder.is_dir():  # a lock would make the folder anew
-            raise StoreError(f"{self.id} was deleted. The Library can bring it back.")
+        self.check_there()
         alone = FileLock(self.folder / "record.lock", timeout=REVISION_PATIENCE)
         with held(alone, f"{self.id} is being changed by another process. Try again."):
             with suppress(StoreError):  # what is broken is mended from what is known here
                 self.record = Run.open(self.folder).record
             self.save_record(change(self.record))
+
+    def check_there(self) -> None:
+        """Raises StoreError where it is not. Asked before a lock is taken, which would make the folder anew."""
+        if not self.folder.is_dir():
+            raise StoreError(f"{self.id} was deleted. The Library can bring it back.")
 
     def save_record(self, record: Record) -> None:
         self.record = record

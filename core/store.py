@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from core.codes import Codes
@@ -140,15 +140,18 @@ class Store:
 
     # --- deleting, and thinking better of it ---
 
-    def delete(self, id: str) -> None:
-        """Put a run away, damaged or not, from where `restore` brings it back. Raises StoreError where it is being trained."""
+    def delete(self, id: str) -> str:
+        """Put a run away, damaged or not, and give the key by which `restore` brings it back; a link is gone, and has none.
+
+        Raises StoreError where it is being trained.
+        """
         folder = self.folder(id)
         with writing(folder):
             if folder.is_symlink():
                 folder.unlink()
-                return
+                return ""
             self.deleted_root.mkdir(exist_ok=True)
-            stamp = time.strftime("%Y%m%d-%H%M%S")
+            stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
             away = self.deleted_root / f"{stamp}.{id}"
             while away.exists():
                 away = away.with_name(f"{stamp}-{secrets.token_hex(2)}.{id}")
@@ -158,6 +161,7 @@ class Store:
                     folder.rename(away)
             if os.name != "posix":  # there the lock, being open, kept it where it was
                 folder.rename(away)
+        return away.name
 
     @property
     def deleted_root(self) -> Path:

@@ -405,7 +405,7 @@ def frame_of(run: Run, epoch: int) -> Frame | None:
     return _frame(str(run.folder), epoch, written(run.preview_file(epoch)))
 
 
-@st.cache_data(show_spinner=False, max_entries=1_000)
+@st.cache_data(show_spinner=False, max_entries=100)  # of 128×128 pixels in colour 1.5 MB each
 def _frame(folder: str, epoch: int, changed: int) -> Frame | None:
     try:
         previews = Run.open(Path(folder)).previews(epoch)

@@ -223,7 +223,7 @@ def manage(store: Store, run: Run, group: Group) -> None:
             "Tags", sorted(known), list(run.record.tags), accept_new_options=True,
             placeholder="Add some", key=f"tags-{run.id}",
         )  # fmt: skip
-        save.form_submit_button("Save", width="stretch", on_click=rename, args=[store, run.id])
+        save.form_submit_button("Save", width="stretch", on_click=rename, args=[store, run])
     if run.record.origin != run.id:  # a run that went on from itself took several
         st.caption("The command line that makes this run")
         st.code(shlex.join(run.record.command()), language="bash", wrap_lines=True)
@@ -241,14 +241,18 @@ def manage(store: Store, run: Run, group: Group) -> None:
         )
 
 
-def rename(store: Store, id: str) -> None:
-    name, tags = st.session_state[f"name-{id}"], st.session_state[f"tags-{id}"]
-    attempt(lambda: store.run(id).update(name=one_line(name, MAX_NAME), tags=clean_tags(tags)))
+def rename(store: Store, shown: Run) -> None:
+    """Only what was changed here: somebody else may have changed the rest since it was shown."""
+    asked = {
+        "name": one_line(st.session_state[f"name-{shown.id}"], MAX_NAME),
+        "tags": clean_tags(st.session_state[f"tags-{shown.id}"]),
+    }
+    changes = {key: value for key, value in asked.items() if value != getattr(shown.record, key)}
+    attempt(lambda: store.run(shown.id).update(**changes))
 
 
 def delete(store: Store, id: str) -> None:
-    if attempt(lambda: store.delete(id)):
-        st.session_state["deleted"] = next((one.key for one in store.deleted() if one.id == id), None)
+    if attempt(lambda: st.session_state.update(deleted=store.delete(id) or None)):
         st.session_state["just deleted"] = True
         st.toast(f"{as_written(id)} is deleted. Undo is at the top of this page.", icon=":material/delete:")
 

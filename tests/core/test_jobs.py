@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +242,24 @@ def test_who_waits_is_seen_to_wait_and_can_be_stopped(jobs: Jobs) -> None:
     busy.kill()
     busy.communicate()
     assert Store(jobs.store).list() == []
+
+
+def test_a_clock_that_is_set_back_gives_no_earlier_ticket(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(module.datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=5)
+
+    with monkeypatch.context() as early:
+        early.setattr(module, "datetime", Ahead)
+        first = jobs.create(["train"], "by the fast clock")
+    then = jobs.create(["train"], "by the right one")
+    for job in (first, then):
+        module.save(replace(job, run="mine"))
+    assert jobs.training("mine").title == then.title and [one.id for one in jobs.all()] == [first.id, then.id]
+    assert abs(then.created - time.time()) < 60
 
 
 def test_a_terminal_leaves_no_ticket_behind(tmp_path: Path) -> None:

@@ -459,6 +459,9 @@ def test_what_is_measured_of_a_deleted_run_does_not_bring_it_back(run: Run) -> N
     store.delete(run.id)
     with pytest.raises(StoreError, match="was deleted. The Library can bring it back"):
         run.add_metrics(test={"n": 1})
+    with pytest.raises(StoreError, match="was deleted"), run.held():
+        pytest.fail("what is not there cannot be held")
+    assert not run.folder.exists()
     (away,) = store.deleted()
     assert store.restore(away.key) == run.id
 
@@ -467,7 +470,7 @@ def test_a_dot_in_a_name_stays_there(run: Run) -> None:
     store = Store(run.folder.parent)
     for _ in range(2):  # in one second
         shutil.copytree(run.folder, store.root / "mine.old")
-        store.delete("mine.old")
+        assert store.delete("mine.old") in {one.key for one in store.deleted()}
     assert [one.id for one in store.deleted()] == ["mine.old"] * 2
     assert store.restore(store.deleted()[0].key) == "mine.old"
 

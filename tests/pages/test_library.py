@@ -572,6 +572,18 @@ def test_originals_stand_above_only_where_all_rebuilt_the_same(store: Store) -> 
     assert library.shared_originals([one, other]) is None
 
 
+def test_who_adds_a_tag_leaves_the_name_that_somebody_else_has_just_given(
+    open_page: Open, store: Store
+) -> None:
+    run = run_of(store, "vanilla")
+    page = open_page(PAGE, store, run=run.id)
+    run.update(name="quoted in a paper")
+    page.multiselect(key=f"tags-{run.id}").set_value(["thesis"])
+    click(page, "Save")
+    record = Run.open(run.folder).record
+    assert (record.name, record.tags) == ("quoted in a paper", ("thesis",))
+
+
 def test_a_search_for_what_reads_as_a_number_stays_in_the_address(open_page: Open, six: Store) -> None:
     page = open_page(PAGE, six, find="infinity")
     assert page.text_input(key="find").value == "infinity" and page.query_params["find"] == "infinity"

@@ -62,7 +62,7 @@ def code_size(model: Autoencoder) -> str:
     ratio = 8 * math.prod(model.shape) / max(1.0, bits)  # all units of a sparse code may have died
     size = f"{numbers} numbers" if numbers == total else f"{numbers} of {total} numbers"
     if 0 < numbers < total:
-        size += f" · + {bits / numbers - 32:.3g} bits each"
+        size += f" + {bits / numbers - 32:.3g} bits each"
     return f"{size} · {ratio:.1f}× smaller" if ratio > 1 else f"{size} · no compression"
 
 
@@ -89,7 +89,8 @@ def html(pictures: list[Input], columns: list[Column], metric: str, errors: bool
         '<div class="head first" style="border-color: transparent">Picture<small>as the models see it</small></div>'
     ]
     for column in columns:
-        words = f"{column.symbol}{escape(column.title)}<small>{escape(column.code).replace(' · ', ' ·<br>')}</small>"
+        told = escape(column.code).replace(" · ", " ·<br>")
+        words = f"<div>{column.symbol}</div>{escape(column.title)}<small>{told}</small>"
         cells.append(f'<div class="head" style="border-color: {column.colour}">{words}</div>')
     for index, one in enumerate(pictures):
         row = [column.rebuilt[index] for column in columns]

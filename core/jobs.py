@@ -100,7 +100,7 @@ class Job:
         with suppress(OSError, ValueError, TypeError, KeyError):  # it may have ended between two looks
             if (now := Job.open(self.folder)).ended is not None:
                 return now.state
-        young = time.time() - self.created < STARTING and not (self.folder / "lock").exists()
+        young = 0 <= time.time() - self.created < STARTING and not (self.folder / "lock").exists()
         return "starting" if young else "died"
 
     @property
@@ -227,7 +227,7 @@ class Jobs:
         """The time, or just after the last ticket: clocks are set back at times."""
         now = datetime.now(UTC)
         for last in self.folders()[-1:]:
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):
                 given = datetime.strptime(last.name.rpartition("-")[0], TICKET).replace(tzinfo=UTC)
                 now = max(now, given + timedelta(microseconds=1))
         return now

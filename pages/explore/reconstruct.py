@@ -107,6 +107,8 @@ def show(
     with st.expander("All numbers"):
         st.dataframe(board.table(pictures, columns), hide_index=True)
         st.caption(board.READING)
+    # downloads outlive the look at the page: they are not to keep what was uploaded at its full size
+    pictures = [replace(one, original=None) for one in pictures]
     with st.container(horizontal=True):
         download("Table", lambda: board.csv(pictures, columns), "reconstructions.csv", "text/csv", "table")
         download(

@@ -262,6 +262,12 @@ def test_a_clock_that_is_set_back_gives_no_earlier_ticket(
     assert abs(then.created - time.time()) < 60
 
 
+def test_a_ticket_of_the_last_of_all_days_stops_nobody(jobs: Jobs) -> None:
+    (jobs.root / "99991231-235959-999999-abcd").mkdir(parents=True)
+    job = jobs.create(["train"], "after all")
+    assert jobs.job(job.id).title == "after all" and job.state == "starting"
+
+
 def test_a_terminal_leaves_no_ticket_behind(tmp_path: Path) -> None:
     with at_work(tmp_path, ["evaluate"], "evaluate in a terminal") as work:
         assert [job.title for job in Jobs(tmp_path).active()] == ["evaluate in a terminal"]

@@ -11,6 +11,8 @@ import pytest
 import torch
 from streamlit import config
 
+from ui import memory
+
 config.set_option("client.showErrorDetails", "full")  # the app itself shows an audience less
 
 # the same sums in the same order on every machine, and no two cores fighting over small nets
@@ -48,6 +50,12 @@ if os.name == "posix":
                 fcntl.flock(turn, fcntl.LOCK_SH)
 
         return apart
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """What the server keeps for all visitors, no test finds."""
+    memory._memory.clear()
 
 
 @pytest.fixture

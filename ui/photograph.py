@@ -27,9 +27,7 @@ from ui.runs import Group
 from ui.words import as_written, duration
 
 MOST_PIXELS = 2_100_000  # that are squeezed without being asked, in some ten seconds: as many as 1920×1080
-REMEMBERED = (
-    600_000_000  # bytes that a visitor's session keeps: the largest picture and reduced ones beside it
-)
+REMEMBERED = 600_000_000  # bytes that the server keeps: the largest picture and reduced ones beside it
 COLOURS = ("#2ba287", "#d37812", "#9781da")  # ours, JPEG, WebP
 
 

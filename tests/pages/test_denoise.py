@@ -20,6 +20,7 @@ from core.photos import Wish
 from core.store import Store
 from tests.pages.conftest import Open, shown, trained
 from tests.photographs import denoiser, jpeg, scene
+from ui import memory
 from ui.denoise import noisy, pictures, trial
 from ui.denoise.models import sees
 from ui.denoise.pictures import Photo, example
@@ -102,7 +103,7 @@ def test_strength_and_texture_stand_in_the_address_and_reach_the_model(open_page
     page = open_page(PAGE, two, strength="50", texture="100")
     assert not page.exception
     assert page.slider(key="strength").value == 50 and page.slider(key="texture").value == 100
-    ((key, cleaned),) = page.session_state["cleaned"].items()
+    ((key, cleaned),) = memory.kept("cleaned").items()
     assert key[2] == Wish(0.5)  # of which texture asks nothing more
     models = {id: run.restorer() for id, run in photos.denoisers(two).items()}
     wish = Wish(0.5, 1.0, cleaned.noise.sigma)
@@ -135,24 +136,24 @@ def test_what_was_uploaded_is_there_after_a_look_at_another_page(open_page: Open
 
 def test_what_was_cleaned_is_remembered(open_page: Open, two: Store) -> None:
     page = open_page(PAGE, two)
-    first = dict(page.session_state["cleaned"])
+    first = dict(memory.kept("cleaned"))
     page.pills(key="example").set_value("coffee").run()
     page.pills(key="example").set_value("cat").run()
-    assert len(page.session_state["cleaned"]) == 2
-    assert all(page.session_state["cleaned"][key] is value for key, value in first.items())
+    assert len(memory.kept("cleaned")) == 2
+    assert all(memory.kept("cleaned")[key] is value for key, value in first.items())
 
 
 def test_a_model_that_was_trained_on_cleans_anew(open_page: Open, tmp_path: Path) -> None:
     store = Store(tmp_path)
     run = denoiser(store)
     page = open_page(PAGE, store)
-    (before,) = page.session_state["cleaned"].values()
+    (before,) = memory.kept("cleaned").values()
     run.save_weights(
         run.restorer().train().apply(lambda part: [one.data.mul_(1.1) for one in part.parameters(False)])
     )
     page.run()
     assert not page.exception
-    *_, after = page.session_state["cleaned"].values()
+    *_, after = memory.kept("cleaned").values()
     assert (after.pixels != before.pixels).any()
 
 
@@ -164,25 +165,25 @@ def test_of_results_the_latest_stay_as_far_as_there_is_room(
     page = open_page(PAGE, two)
     for name in ("coffee", "cat", "astronaut"):  # the cat is looked at again
         page.pills(key="example").set_value(name).run()
-    assert [key[0] for key in page.session_state["cleaned"]] == ["cat-True", "astronaut-True"]
+    assert [key[0] for key in memory.kept("cleaned")] == ["cat-True", "astronaut-True"]
 
 
 def test_a_look_back_encodes_nothing_anew(
     open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page(PAGE, two)
-    before = page.session_state["encoded"]
+    before = memory.kept("encoded")
     monkeypatch.setattr(pictures, "encoded", None)
     monkeypatch.setattr(original, "read", None)
     page.run()
     assert not page.exception and len(compared(page)) == 1
-    assert page.session_state["encoded"] == before and len(before) == 3
+    assert memory.kept("encoded") == before and len(before) == 3
 
 
 def test_a_stopped_picture_waits_until_it_is_wanted(open_page: Open, two: Store) -> None:
     page = open_page(PAGE, two)
-    (key,) = page.session_state["cleaned"]
-    page.session_state["cleaned"] = {}
+    (key,) = memory.kept("cleaned")
+    memory._memory.clear()
     page.session_state["stopped"] = key
     page.run()
     assert "Stopped. Nothing was changed." in page.info[0].value and not compared(page)
@@ -218,14 +219,14 @@ def press(page: AppTest, label: str) -> AppTest:
 def test_all_of_them_are_cleaned_after_a_stop(open_page: Open, two: Store) -> None:
     files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in range(3)]
     page = upload(open_page(PAGE, two), *files)
-    (*_, key) = page.session_state["cleaned"]
-    page.session_state["cleaned"] = {}
+    (*_, key) = memory.kept("cleaned")
+    memory._memory.clear()
     page.session_state["stopped"] = key
     page.run()
     assert "Stopped" in page.info[0].value and not compared(page)
     press(page, "Clean all 3")
     assert not page.exception and not page.info and len(compared(page)) == 1
-    assert len(page.session_state["cleaned"]) == 3
+    assert len(memory.kept("cleaned")) == 3
     assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "2-denoised.png"]
 
 
@@ -237,7 +238,7 @@ def test_all_of_them_come_back_even_where_memory_holds_one(
     files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in (0, 1, 1)]  # one came twice
     page = press(upload(open_page(PAGE, two), *files), "Clean all 3")
     assert not page.exception
-    assert len(page.session_state["cleaned"]) == len(page.session_state["originals"]) == 1
+    assert len(memory.kept("cleaned")) == len(memory.kept("originals")) == 1
     assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "02-1-denoised.png"]
     page.slider(key="strength").set_value(0).run()
     assert "archive" not in page.session_state  # it was of another strength
@@ -256,7 +257,7 @@ def test_pictures_are_shown_in_their_colours_and_as_transparent_as_they_are(
     for place in ("before", "after"):
         (data,) = [
             data
-            for (where, key), data in page.session_state["encoded"].items()
+            for (where, key), data in memory.kept("encoded").items()
             if where == place and "cat" not in str(key)
         ]
         image = Image.open(io.BytesIO(data))
@@ -283,7 +284,7 @@ def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:
 
 def test_strength_zero_gives_back_what_came(open_page: Open, two: Store) -> None:
     page = open_page(PAGE, two, strength="0", texture="50")
-    ((_, cleaned),) = page.session_state["cleaned"].items()
+    ((_, cleaned),) = memory.kept("cleaned").items()
     assert metrics(page)["Taken away"] == "0.0 of 255"
     assert np.array_equal(cleaned.pixels, pixels_of(example("cat", True)))
 

@@ -26,7 +26,7 @@ from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
 from tests.photographs import autoencoder, jpeg, scene
-from ui import board, photograph
+from ui import board, memory, photograph
 from ui.html import picture
 
 PAGE = "explore/reconstruct.py"
@@ -409,17 +409,17 @@ def test_a_large_photograph_is_reduced_at_first_and_goes_through_whole_when_aske
 
 
 @pytest.mark.usefixtures("large")
-def test_a_session_keeps_a_few_results_and_forgets_the_oldest(
+def test_the_server_keeps_a_few_results_and_forgets_the_oldest(
     open_page: Open, photographs: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = upload(open_page(PAGE, photographs, source="Upload"), ("photo.png", colours()))
     size = 3 * 81 * 61 * 3  # three pictures in three colours
     monkeypatch.setattr(photograph, "REMEMBERED", 2 * size)
     page.toggle(key="every-size").set_value(True).run()
-    assert [k for _, _, k in page.session_state["squeezed"]] == [2, 4]
+    assert [k for _, _, k in memory.kept("squeezed")] == [2, 4]
     monkeypatch.setattr(photograph, "REMEMBERED", size)
     page.select_slider(key="rate").set_value(2).run()
-    assert not page.exception and len(page.session_state["squeezed"]) == 1
+    assert not page.exception and len(memory.kept("squeezed")) == 1
 
 
 def test_photographs_open_on_an_example_and_every_size_can_be_compared(

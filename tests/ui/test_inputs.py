@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import streamlit as st
 from PIL import Image, ImageDraw
 
 from core import examples, intake
 from core.data import sample_photos
 from core.pictures import png
 from tests.photographs import scene
-from ui import inputs
+from ui import inputs, memory
 from ui.inputs import PHOTOS, WHITE, Input, is_photograph, renamed
 
 
@@ -74,12 +73,11 @@ def test_files_of_one_name_stay_apart_whatever_they_are_called() -> None:
     assert [one.name for one in found] == ["a (2)", "a", "a (3)", "a (2) (2)"]
 
 
-def test_a_session_keeps_the_pictures_that_were_read_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(st, "session_state", {})
+def test_the_pictures_that_were_read_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     files = [png(scene(20, 20, seed=seed)) for seed in (0, 1)]
     first = inputs._read(files[0], "a.png", WHITE)
     assert inputs._read(files[0], "a.png", WHITE) is first
     monkeypatch.setattr(inputs, "READ", 1)
     inputs._read(files[1], "b.png", WHITE)
-    assert len(st.session_state["read"]) == 1 and inputs._read(files[0], "a.png", WHITE) is not first
+    assert len(memory.kept("read")) == 1 and inputs._read(files[0], "a.png", WHITE) is not first
     assert "can be read" in str(inputs._read(b"x", "c.png", WHITE))

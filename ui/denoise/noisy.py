@@ -24,10 +24,10 @@ from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, shown
 from ui.downloads import download
 from ui.html import block, captioned
-from ui.memory import remembered
+from ui.memory import kept, remembered
 from ui.words import as_written
 
-KEPT = 2**29  # bytes of results that a session keeps: seven of 24 megapixels
+KEPT = 2**29  # bytes of results that the server keeps: seven of 24 megapixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def clean(
     """
     bare = replace(wish, texture=0.0)  # which asks nothing of the net
     key = photo.key, wanted, bare, models.state
-    if st.session_state.get("stopped") == key and key not in st.session_state.get("cleaned", {}):
+    if st.session_state.get("stopped") == key and key not in kept("cleaned"):
         st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
         st.button(
             "Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop, key=f"again-{number}"

@@ -25,7 +25,7 @@ from ui.words import as_written
 MOST = 24  # files at a time
 LOSSLESS = 1_500_000  # pixels up to which what the page shows is exact
 SEED = 69  # of the noise in the examples: strong enough on the first to be seen across a room
-UNPACKED = 2**28  # bytes that a session keeps of photographs: two of 24 megapixels and more
+UNPACKED = 2**28  # bytes that the server keeps of photographs: two of 24 megapixels and more
 ENCODED = 2**27  # and of what the page shows
 
 

@@ -29,7 +29,7 @@ from ui.words import as_written, signed
 STEPS = 13
 FILM = 25
 SEARCH = 150  # steps of descent
-FOUND = 1_000_000  # bytes of codes that a visitor's session keeps
+FOUND = 1_000_000  # bytes of codes that the server keeps
 PAUSE = 90  # milliseconds
 MOST_SEED = 2**31 - 1
 SHOWN_NEAREST = 8

@@ -44,21 +44,28 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def unborn(home: Path) -> Iterator[Path]:
-    """A new folder in `home` that no listing shows, to be renamed once it is whole; removed where that comes to nothing.
+    """A new folder in `home` that no listing shows; removed in the end, unless it was renamed, as it is once it is whole.
 
-    What processes left that were killed over theirs goes, too, a day later. Raises StoreError.
+    What processes left that were killed over theirs goes, too, a day later. Raises OSError.
     """
     folder = home / (UNBORN + secrets.token_hex(8))
-    with writing(home):
-        folder.mkdir(parents=True)
+    folder.mkdir(parents=True)
     try:
         for left in home.glob(f"{UNBORN}*"):
             if age(left) > LONG_DEAD:
                 shutil.rmtree(left, ignore_errors=True)
         yield folder
-    except BaseException:
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+
+
+def allocate(path: Path) -> None:
+    """Give a sparse file its room on disk, where the system can: mapped into memory, it would end the process when the disk is
+    full, instead of raising. Raises OSError.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

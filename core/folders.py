@@ -13,7 +13,6 @@ import math
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ import numpy as np
 
 from core import intake
 from core.dataset import SPLITS, DataError, Dataset, Split, assembled, data_folder, fixed_rng, writing_cache
+from core.files import allocate, unborn
 
 _IN_MEMORY = 256 * 2**20  # a folder with more bytes of pixels is memory-mapped
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -240,9 +240,10 @@ def _memory_mapped(
 
 
 def _store(folder: Folder, paths: list[str], shape: tuple[int, ...], stored: Path, record: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=stored.parent) as scratch:
-        pixels, notes = Path(scratch, "pixels.npy"), Path(scratch, "record.json")
+    with unborn(stored.parent) as scratch:
+        pixels, notes = scratch / "pixels.npy", scratch / "record.json"
         images = np.lib.format.open_memmap(pixels, mode="w+", dtype=np.uint8, shape=shape)
+        allocate(pixels)
         decoded = _decode_into(images, folder, paths)
         images.flush()
         del images
@@ -252,7 +253,6 @@ def _store(folder: Folder, paths: list[str], shape: tuple[int, ...], stored: Pat
 
 
 def _check_room(home: Path, needed: int) -> None:
-    # A mapped file is sparse: written into a full disk, it would end the process instead of raising.
     free = shutil.disk_usage(home).free
     if free < needed:
         raise DataError(

@@ -152,7 +152,7 @@ def keep(
     """
     title = one_line(title, MOST_TITLE) or "Own pictures"
     home = own_folder()
-    with unborn(home) as folder:
+    with writing(home), unborn(home) as folder:
         count, problems = unpack(archive, folder / "pictures", progress)
         if count < LEAST:
             raise ArchiveError(no_pictures(problems, count))
@@ -160,8 +160,7 @@ def keep(
         one = Own(free_name(title), title, count, created, tuple(problems[:MOST_PROBLEMS]))
         told = {key: value for key, value in asdict(one).items() if key != "name"}
         write_bytes(folder / RECORD, (json_text(told, indent=1) + "\n").encode())
-        with writing(home):
-            folder.rename(one.folder)
+        folder.rename(one.folder)
     return one
 
 

@@ -10,7 +10,6 @@ import gzip
 import hashlib
 import os
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from core.dataset import DataError, Progress, Source, Split, cache_folder, data_folder, writing_cache
+from core.files import unborn
 
 _HELD_OUT = 5_000  # cut from the end of a published training set for validation; its test set stays untouched
 _LARGEST_FILE = 64 * 2**20  # no file of a published set has more decompressed bytes
@@ -251,14 +251,14 @@ def _cifar_split(batches: list[np.ndarray]) -> Split:
 def download(source: Source, progress: Progress | None) -> None:
     """Fetch what is missing into the cache folder. What arrives is checked before it gets its final name."""
     name = source.name
-    with writing_cache(name) as home, tempfile.TemporaryDirectory(dir=home) as scratch:
+    with writing_cache(name) as home, unborn(home) as scratch:
         if name == "cifar10":
-            _fetch(source, _CIFAR_ARCHIVE, Path(scratch), _install_cifar, progress)
+            _fetch(source, _CIFAR_ARCHIVE, scratch, _install_cifar, progress)
             return
         for file, md5 in _MD5[name].items():
             if not _idx_path(name, file, places()):
                 install = functools.partial(_install_idx, md5=md5)
-                _fetch(source, f"{file}.gz", Path(scratch), install, progress)
+                _fetch(source, f"{file}.gz", scratch, install, progress)
 
 
 def _fetch(

@@ -82,7 +82,7 @@ class Store:
             name=one_line(name, MAX_NAME),
             origin=origin.id if origin else "",
         )
-        with unborn(self.root) as folder, writing(self.root):
+        with writing(self.root), unborn(self.root) as folder:
             run = Run(folder, record)
             run.save_record(record)
             run.save_originals(data.validation.images[showcase(data.validation)])

@@ -41,7 +41,8 @@ def limit_of(name: str) -> int | None:
 
 
 def export(run: Run) -> bytes:
-    """A run as one zip. Raises StoreError where it has no weights, or cannot be read."""
+    """A run as one zip. Raises StoreError where it was deleted, has no weights, or cannot be read."""
+    run.check_there()
     if not run.has_weights:
         raise StoreError(f"{run.id} has no weights yet. Wait for its first epoch, or resume it.")
     buffer = io.BytesIO()
@@ -77,15 +78,12 @@ def receive(file: BinaryIO, store: Store) -> Run:
         raise ArchiveError(
             "There is no run in this zip: it would hold one run.json. Export one in the Library."
         )
-    with unborn(store.root) as folder:
+    with writing(store.root), unborn(store.root) as folder:
         id = unpack(archive, folder)
         run = checked(folder, id)
-        with writing(store.root):
-            taken = not id or (store.root / id).exists()
-            free = (
-                store.free(stem(run.record.dataset["name"], run.record.family)) if taken else store.root / id
-            )
-            run.folder = folder.rename(free)
+        taken = not id or (store.root / id).exists()
+        free = store.free(stem(run.record.dataset["name"], run.record.family)) if taken else store.root / id
+        run.folder = folder.rename(free)
     return run
 
 

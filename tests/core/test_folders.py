@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -256,6 +257,24 @@ def test_an_interrupted_decoding_leaves_no_trace(
             load(f"folder:{pics}@8")
     assert not list((tmp_path / "cache" / "folders").iterdir())
     assert len(everything(load(f"folder:{pics}@8"))) == 20
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files are not sparse here, or always")
+@pytest.mark.usefixtures("little_memory")
+def test_a_disk_that_somebody_else_fills_ends_in_words(
+    pics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(DataError, match="No space left on device. Make room"):
+            load(f"folder:{pics}@8")
+    assert not list((tmp_path / "cache" / "folders").iterdir())
+    load(f"folder:{pics}@8")
+    (stored,) = (tmp_path / "cache" / "folders").glob("*.npy")
+    assert stored.stat().st_blocks * 512 >= stored.stat().st_size, "it has all its room"
 
 
 @pytest.mark.usefixtures("little_memory")

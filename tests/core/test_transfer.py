@@ -113,6 +113,13 @@ def test_the_same_run_gives_the_same_bytes(run: Run) -> None:
     assert transfer.export(run) == transfer.export(Run.open(run.folder))
 
 
+def test_a_run_that_is_gone_is_not_exported(run: Run, tmp_path: Path) -> None:
+    gone = Run.open(shutil.copytree(run.folder, tmp_path / run.id))
+    shutil.rmtree(gone.folder)
+    with pytest.raises(StoreError, match="was deleted"):
+        transfer.export(gone)
+
+
 def test_nothing_goes_along_that_is_not_the_runs(run: Run) -> None:
     names = {name.partition("/")[2] for name in files_of(transfer.export(run))}
     assert "lock" not in names

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import sys
 from collections.abc import Sequence
 
-from core.errors import Explained, one_line
+from core.errors import ERROR, Explained, one_line
 from core.verbs.console import say
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,14 +23,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(words)
         perform(options, words)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough; Python would complain when it closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever reads has seen enough
+        close_stdout()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Explained as error:
-        say(f"error: {one_line(str(error), 2_000)}")
+        say(f"{ERROR}{one_line(str(error), 2_000)}")
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        close_stdout()
+        say(f"{ERROR}the results cannot be written: {error.strerror}. Make room, or write them elsewhere.")
         return EXIT_BAD_INPUT
     return 0
+
+
+def close_stdout() -> None:
+    """Nothing more can be written there, of which Python would complain when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def perform(options: argparse.Namespace, words: Sequence[str]) -> None:

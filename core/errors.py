@@ -1,5 +1,7 @@
 """What goes wrong for reasons that lie outside the program, and how it is said."""
 
+ERROR = "error: "  # how the command line begins to say why it ends
+
 
 class Explained(Exception):
     """The message is for people: what happened, why, what to do next."""

@@ -10,7 +10,7 @@ import torch
 
 from core.dataset import Dataset
 from core.family import Family
-from core.training import Pixels, Plan, Training, preview, validate
+from core.training import Pixels, Plan, Training, preview, take_threads, validate
 
 SECONDS = 2.0  # of steps
 ROUND = 32  # steps; some families do more at every sixteenth
@@ -41,7 +41,7 @@ class Estimate:
 
 def measured(model: Family, plan: Plan, data: Dataset) -> Estimate:
     """Train a few steps, validate on a few pictures, make previews once."""
-    torch.set_num_threads(plan.threads)
+    take_threads(plan)
     training = Training(model, plan)
     pixels = Pixels(data.train.images, training.device)
     size = min(plan.batch_size, len(pixels))

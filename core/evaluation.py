@@ -161,7 +161,9 @@ def summarise(run: Run, model: Family, data: Dataset) -> None:
     with torch.inference_mode():
         rebuilt = model.reconstruct(shown.to(model.device))
     write_bytes(run.folder / "cache" / "examples.png", png(sheet(as_bytes(rebuilt), len(rebuilt))))
-    run.add_metrics(test=evaluate(model, data.test))
+    scores = evaluate(model, data.test)
+    run.check_unchanged()
+    run.add_metrics(test=scores)
 
 
 @torch.inference_mode()

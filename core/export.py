@@ -45,8 +45,8 @@ def file_of(run: Run, place: str = "cache") -> Path:
 
 
 def keep(run: Run, model: Autoencoder) -> Path:
-    """Beside the run's codes. Raises StoreError where there are no final weights, or nothing can be written."""
-    run.check_finished()
+    """Beside the run's codes. Raises StoreError as `Run.keep` does."""
+    run.check_unchanged()
     file = file_of(run)
     with writing(file):
         file.parent.mkdir(exist_ok=True)

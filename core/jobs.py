@@ -32,7 +32,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from core.errors import Explained, one_line
+from core.errors import ERROR, Explained, one_line
 from core.files import StoreError, held, json_text, read_json, read_text, write_bytes, writing
 from core.glance import store_root
 
@@ -100,8 +100,14 @@ class Job:
         with suppress(OSError, ValueError, TypeError, KeyError):  # it may have ended between two looks
             if (now := Job.open(self.folder)).ended is not None:
                 return now.state
-        young = 0 <= time.time() - self.created < STARTING and not (self.folder / "lock").exists()
-        return "starting" if young else "died"
+        if 0 <= time.time() - self.created < STARTING and not (self.folder / "lock").exists():
+            return "starting"
+        return "failed" if self.last_error() else "died"
+
+    @property
+    def reason(self) -> str:
+        """Why it failed; of a full disk, say, only the log may tell."""
+        return self.message or self.last_error()
 
     @property
     def active(self) -> bool:
@@ -137,6 +143,11 @@ class Job:
                 return file.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""
+
+    def last_error(self) -> str:
+        """What it said went wrong, where these are its last words."""
+        last = self.last_words().rpartition("\n")[2]
+        return last.removeprefix(ERROR) if last.startswith(ERROR) else ""
 
     def output(self) -> str:
         """What the process printed. Raises OSError or ValueError."""
@@ -220,7 +231,11 @@ class Jobs:
         job = Job(folder, tuple(arguments), one_line(title, 200), group, lane, created=time.time())
         with writing(self.store):
             folder.mkdir(parents=True)
-        save(job)
+        try:
+            save(job)
+        except StoreError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return job
 
     def ticket(self) -> datetime:

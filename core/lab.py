@@ -102,14 +102,12 @@ class Lab:
         """Measure what is missing and keep it. Raises StoreError."""
         methods: list[Method] = []
         runs = {run.id: run for run in self.runs}
+        searched = {run.id + SEARCH: self.search_key(run) for run in self.runs if self.search}
         for run in self.runs:
             if robustness.kept(run, data, self.protocol) is None:
                 methods.append(robustness.of_model(run, run.load()))
-            if (
-                self.search
-                and robustness.kept_baseline(self.store.root, self.search_key(run), data, self.protocol)
-                is None
-            ):
+            key = searched.get(run.id + SEARCH)
+            if key and robustness.kept_baseline(self.store.root, key, data, self.protocol) is None:
                 methods.append(robustness.searching(run, run.load()))
         wanted = [
             key
@@ -129,7 +127,7 @@ class Lab:
                 if key in runs:
                     robustness.keep(runs[key], data, self.protocol, measured)
                 else:
-                    kept_as = self.search_key(runs[key.removesuffix(SEARCH)]) if key.endswith(SEARCH) else key
+                    kept_as = searched.get(key, key)
                     robustness.keep_baseline(self.store.root, kept_as, data, self.protocol, measured)
 
 

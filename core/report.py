@@ -288,9 +288,8 @@ def own_samples(kind: type[Family]) -> str:
 
 
 def keep(run: Run, found: Report) -> None:
-    """In run.json, by the weights as they are now. Raises StoreError where there are no final ones, or nothing can be written."""
-    run.check_finished()
-    run.add_metrics(**{KEPT_AS: {"weights": run.weights_hash(), **found}})
+    """In run.json, by the weights as they are now. Raises StoreError as `Run.keep` does."""
+    run.add_metrics(**{KEPT_AS: {"weights": run.check_unchanged(), **found}})
 
 
 def kept(run: Run) -> Report | None:

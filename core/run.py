@@ -5,7 +5,7 @@
       weights.safetensors      once training has ended
       checkpoint.safetensors   while it has not: all that resuming needs, in one file
       origin.safetensors       until then: the weights it started from, where it goes on from another run
-      metrics.jsonl            one line per epoch
+      metrics.jsonl            one line per epoch, fewer where there are many thousands
       steps.jsonl              now and then the terms of one step: what a live chart shows, no history to rely on
       previews/                pictures by epoch, and those that were put in
       shipped/, cache/         what was computed from the weights, keyed by their hash
@@ -52,7 +52,7 @@ from core.files import (
 from core.mixture import Mixture
 from core.pictures import MOST_TILES, png, sheet, tiles
 from core.record import Record
-from core.tensors import read_tensors, write_tensors
+from core.tensors import MAX_TENSOR_BYTES, read_tensors, write_tensors
 from core.training import (
     LIMITS,
     SCATTERED,
@@ -71,9 +71,13 @@ CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
 LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
 REVISION_PATIENCE = 30.0  # seconds; a file is written within that
 STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
+EPOCHS_KEPT = (
+    2_000  # of a steady training; then an epoch has a line once another part of all time spent has passed
+)
 MOST_STEPS = 10**12  # what lies in a store may claim more
 MOST_PREVIEWS = LIMITS["previews"][2]
 MAX_METRICS_BYTES = 2**26
+UNFINAL = "checkpoint"  # in the place of a hash
 
 
 class Run:
@@ -82,6 +86,7 @@ class Run:
     def __init__(self, folder: Path, record: Record) -> None:
         self.folder, self.record = folder, record
         self.lock: FileLock | None = None
+        self.weights_read: str | None = None  # hash of those that results are computed from
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -173,8 +178,13 @@ class Run:
         try:
             model = self.record.outline()
             if self.weights_file.exists():
+                check_file(self.weights_file, MAX_TENSOR_BYTES)
+                self.weights_read = (
+                    self.weights_hash()
+                )  # before: what replaces them meanwhile has another one
                 tensors, _ = read_tensors(self.weights_file)
             else:
+                self.weights_read = UNFINAL
                 stored, _ = read_tensors(self.checkpoint_file)
                 tensors = {k.removeprefix("model."): v for k, v in stored.items() if k.startswith("model.")}
             fill(model, tensors)
@@ -196,6 +206,16 @@ class Run:
         """Raises StoreError where there are no final weights: what is computed is kept by them."""
         if not self.weights_file.exists():
             raise StoreError(f"{self.id} has no final weights, by which results are kept. Resume it first.")
+
+    def check_unchanged(self) -> str:
+        """The hash of the final weights. Raises StoreError where there are none, or others than were loaded or trained here."""
+        self.check_finished()
+        now = self.weights_hash()
+        if self.weights_read not in (None, now):
+            raise StoreError(
+                f"{self.id} was trained on meanwhile, so this is of weights that it no longer has. Do it again."
+            )
+        return now
 
     def weights_hash(self) -> str:
         """Of the final ones. Raises OSError where there are none."""
@@ -273,13 +293,20 @@ class Run:
             self.cut_steps(training.step)
             self.update(status="running", metrics={})
             status, saved_at, told_at = "interrupted", training.seconds, -math.inf
+            written_at, unwritten = -math.inf, None
             try:
                 for event in events:
                     match event:
                         case EpochEnded():
-                            self.append_metrics(event)
+                            unwritten = event
                             if event.previews is not None:
                                 self.save_previews(event.epoch, event.previews)
+                            if (
+                                event.previews is not None
+                                or event.seconds - written_at >= event.seconds / EPOCHS_KEPT
+                            ):
+                                self.append_metrics(event)
+                                written_at, unwritten = event.seconds, None
                             due = event.epoch == 1 or event.seconds - saved_at > CHECKPOINT_EVERY / 10
                         case Stepped():
                             due = event.seconds - saved_at > CHECKPOINT_EVERY
@@ -290,6 +317,8 @@ class Run:
                             status, due = event.reason, event.reason == "stopped"
                         case Diverged():
                             status, due = "diverged", False
+                    if unwritten and status != "interrupted":  # the last one is what a run is judged by
+                        self.append_metrics(unwritten)
                     if due:
                         self.save_checkpoint(training)
                         saved_at = training.seconds
@@ -317,6 +346,7 @@ class Run:
 
     def save_weights(self, model: Family) -> None:
         write_tensors(self.weights_file, model.state_dict(), {})
+        self.weights_read = self.weights_hash()
 
     def append_metrics(self, event: EpochEnded) -> None:
         line = {
@@ -355,7 +385,7 @@ class Run:
     # --- what a run can tell ---
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One record per epoch; what is no such record, or still being written, is left out."""
+        """A record per epoch, but for some of many thousands; what is no such record, or still being written, is left out."""
         return records(self.metrics_file, epoch_record)
 
     def steps(self) -> list[dict[str, Any]]:
@@ -469,12 +499,12 @@ class Run:
     def keep(self, name: str, tensors: Mapping[str, Tensor], place: str = "cache") -> None:
         """Keep what was computed from the weights as they are now.
 
-        Raises StoreError where there are no final ones, or nothing can be written.
+        Raises StoreError where there are no final ones, these are others, or nothing can be written.
         """
-        self.check_finished()
+        weights = self.check_unchanged()
         with writing(self.folder):
             (self.folder / place).mkdir(exist_ok=True)
-        write_tensors(self.folder / place / f"{name}.safetensors", tensors, {"weights": self.weights_hash()})
+        write_tensors(self.folder / place / f"{name}.safetensors", tensors, {"weights": weights})
 
     # --- run.json ---
 

@@ -95,6 +95,13 @@ def spare_cores() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
+def take_threads(plan: Plan) -> int:
+    """Those of the plan, as far as there are cores for them: a run may go on on a smaller machine. How many that is."""
+    threads = min(plan.threads, os.cpu_count() or 1)
+    torch.set_num_threads(threads)
+    return threads
+
+
 def device_named(name: str) -> torch.device:
     """`auto` is cuda, else mps, else cpu. Raises ValueError where there is no such device."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

@@ -78,4 +78,4 @@ def outcome(job: Job) -> Estimate | str:
         told = json.loads(job.output())
         return Estimate(told["epoch_seconds"], told["preview_seconds"], told["images_per_second"])
     except (OSError, ValueError, TypeError, KeyError):
-        return job.message or "the measurement broke off."
+        return job.reason or "the measurement broke off."

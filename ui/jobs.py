@@ -29,7 +29,7 @@ def at_work(job: Job | None) -> bool:
         follow(job.id)
         return True
     if job.state in ("failed", "died"):
-        st.warning(as_written(job.message) or "It broke off. Start it again.", icon=":material/error:")
+        st.warning(as_written(job.reason) or "It broke off. Start it again.", icon=":material/error:")
     return False
 
 

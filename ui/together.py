@@ -75,7 +75,7 @@ def lately() -> None:
             one = found(job)
             words, state, button = st.columns([3, 4, 1], vertical_alignment="center")
             words.markdown(f"{ICONS.get(one.state, '')} {as_written(one.title)}")
-            state.caption(f"{one.state.capitalize()}. {as_written(job.message or one.told())}")
+            state.caption(f"{one.state.capitalize()}. {as_written(job.reason or one.told())}")
             if button.button("Look", key=f"look-{job.id}", width="stretch"):
                 go_to("watch", job.id)
 
@@ -128,7 +128,7 @@ def row(one: Watched) -> None:
         if one.active:
             st.progress(one.progress, as_written(one.told()))
         else:
-            st.caption(f"{one.state.capitalize()}. {as_written(one.job.message or one.told())}")
+            st.caption(f"{one.state.capitalize()}. {as_written(one.job.reason or one.told())}")
     if one.run and (epochs := one.run.preview_epochs()):
         with pictures:
             strips(one.run, epochs[-1])

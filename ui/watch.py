@@ -256,16 +256,24 @@ def explain(one: Watched) -> None:
     if job is None or job.state not in ("failed", "died"):
         return
     if job.state == "failed":
-        st.error(f"It failed: {as_written(job.message) or 'no reason was given.'}", icon=":material/error:")
+        st.error(f"It failed: {as_written(job.reason) or 'no reason was given.'}", icon=":material/error:")
     else:
         st.warning(
-            "The process ended without a word: it was killed, or the machine ran out of memory. "
-            + ("Resume goes on from its last checkpoint." if one.run else "Start it again."),
+            f"The process ended without a word: it was killed, or the machine ran out of memory. {remedy(one.run)}",
             icon=":material/power_off:",
         )
     if words := job.last_words():
         with st.expander("Its last words"):
             st.code(words, language=None)
+
+
+def remedy(run: Run | None) -> str:
+    """What to do where the process that trains a run has died."""
+    if run is None:
+        return "Start it again."
+    if run.status == "completed":
+        return "The training is complete, its scores are missing: Examine in the Library measures them."
+    return "Resume goes on from its last checkpoint."
 
 
 def scores(run: Run) -> None:

@@ -107,7 +107,7 @@ def jobs(options: argparse.Namespace) -> None:
                 lane=job.lane,
                 progress=fraction,
                 doing=doing,
-                message=job.message or (job.last_words() if job.state == "died" else ""),
+                message=job.reason or (job.last_words() if job.state == "died" else ""),
                 command=shlex.join(["python", "-m", "core", *job.arguments]),
             )
         )

@@ -69,7 +69,7 @@ def train(options: argparse.Namespace) -> None:
 
         from core.evaluation import summarise
         from core.store import Store
-        from core.training import Diverged, EpochEnded, Finished
+        from core.training import Diverged, EpochEnded, Finished, take_threads
         from core.training import train as events
 
         store = Store(options.store)
@@ -79,8 +79,12 @@ def train(options: argparse.Namespace) -> None:
         with run.held():
             training = run.resume(device, data) if options.resume else run.begin(device)
             work.tell(run=run.id)  # not before: where it cannot be resumed, this job is none of the run's
-            torch.set_num_threads(training.plan.threads)
+            threads = take_threads(training.plan)
             say(f"{run.id}: training on {data.title}, {len(data.train)} pictures, {device.type}")
+            if threads < training.plan.threads:
+                say(
+                    f"with {threads} threads instead of {training.plan.threads}: there are no more cores here"
+                )
             for event in run.record_events(events(training, data, work.stop), training):
                 match event:
                     case EpochEnded():

@@ -122,10 +122,12 @@ def evaluate(options: argparse.Namespace) -> None:
         chosen = dict(importance_samples=options.importance_samples, pictures=options.pictures)
         with typed():
             found = report.examine(model, data, store.root, **chosen, tell=tell)
-        if options.keep:
-            evaluation.summarise(run, model, data)
-            report.keep(run, found)
-    print(json_line(found) if options.json else "\n\n".join(block(*one) for one in found.items()))
+        try:
+            if options.keep:
+                evaluation.summarise(run, model, data)
+                report.keep(run, found)
+        finally:
+            print(json_line(found) if options.json else "\n\n".join(block(*one) for one in found.items()))
 
 
 def block(title: str, numbers: Mapping[str, float | list[float]]) -> str:

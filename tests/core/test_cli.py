@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core import evaluation, report
@@ -22,7 +23,7 @@ from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES, RESTORERS
 from core.jobs import Jobs, Stop
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
 from tests.core.killed import CASES
 from tests.photographs import autoencoder, scene
@@ -521,6 +522,40 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     process.stdout.close()
     with process.stderr as stderr:
         assert (process.wait(timeout=60), stderr.read()) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+def test_results_for_which_there_is_no_room_end_in_words(made: Run) -> None:
+    command = [sys.executable, "-m", "core", "--store", str(made.folder.parent), "runs"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: the results cannot be written: No space left on device. Make room")
+
+
+def test_measures_are_printed_even_where_they_cannot_be_kept(
+    own: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained_on(*_: object) -> None:
+        raise StoreError("It was trained on meanwhile.")
+
+    monkeypatch.setattr(report, "examine", lambda *_, **__: {"codes": {"n": 40}})
+    monkeypatch.setattr(report, "keep", trained_on)
+    assert main(["evaluate", own.id, "--keep"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "codes\n  n  40\n" and err.endswith("error: It was trained on meanwhile.\n")
+
+
+def test_a_training_takes_no_more_threads_than_there_are_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", taken.append)
+    assert main(["--store", str(tmp_path), *DIGITS, "--threads", "64", "--epochs", "1"]) == 0
+    assert taken == [3] and "with 3 threads instead of 64" in capsys.readouterr().err
+    (trained,) = Store(tmp_path).runs()
+    assert trained.record.training_plan().threads == 64
 
 
 class Deaf(io.StringIO):

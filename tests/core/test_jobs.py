@@ -349,6 +349,27 @@ def test_a_process_that_never_came_is_given_up(jobs: Jobs, monkeypatch: pytest.M
     assert jobs.job(job.id).state == "died"
 
 
+def test_of_a_full_disk_the_log_tells(jobs: Jobs) -> None:
+    job = jobs.create(["evaluate"], "x")
+    (job.folder / "lock").touch()
+    (job.folder / "log").write_text("50%  Reading codes\nerror: run.json cannot be written: No space left.\n")
+    assert job.state == "failed" and job.reason == "run.json cannot be written: No space left."
+    (job.folder / "log").write_text("error: an old one\n50%  Reading codes\n")
+    assert job.state == "died" and job.reason == ""
+
+
+def test_a_job_that_cannot_be_written_down_leaves_no_folder(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("No space left.")
+
+    monkeypatch.setattr(module, "save", full)
+    with pytest.raises(StoreError):
+        jobs.create(["evaluate"], "x")
+    assert jobs.folders() == []
+
+
 def test_only_the_last_that_ended_are_kept(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 2)
     for number in range(4):

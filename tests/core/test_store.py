@@ -21,17 +21,29 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import codes, files
+from core import codes, export, files, report
 from core import run as runs
 from core import training as loop
 from core.codes import Codes, packed, unpacked
+from core.evaluation import summarise
 from core.families import FAMILIES, family
 from core.family import Autoencoder
 from core.files import LONG_DEAD, unborn, write_bytes
 from core.record import Record, outline
 from core.store import Damaged, Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
-from core.training import SCATTERED, Diverged, EpochEnded, Event, Finished, Plan, Stepped, Training, train
+from core.training import (
+    SCATTERED,
+    Diverged,
+    EpochEnded,
+    Event,
+    Finished,
+    Plan,
+    Previews,
+    Stepped,
+    Training,
+    train,
+)
 from tests import toy
 
 DATA = toy.dataset((1, 8, 8), train=64, held_out=16)
@@ -195,6 +207,24 @@ def test_a_number_that_is_not_finite_is_no_number_on_disk(run: Run) -> None:
         assert "NaN" not in text and "Infinity" not in text
     assert run.metrics()[-1]["train"] == {"a": None}
     assert Run.open(run.folder).record.metrics == {"test": {"psnr": None, "mse": 0.0}}
+
+
+def test_of_thousands_of_epochs_fewer_and_fewer_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "EPOCHS_KEPT", 20)
+    shown = Previews(*np.zeros((2, 1, 1, 8, 8), np.uint8))
+
+    def epochs(count: int) -> Iterator[Event]:
+        for n in range(1, count + 1):
+            yield EpochEnded(n, n, n / count, {}, {}, n / 100, 1.0, shown if n == count - 2 else None)
+        yield Finished("completed", count / 100)
+
+    run = new(tmp_path)
+    list(run.record_events(epochs(200), run.begin(CPU)))
+    written = [one["epoch"] for one in run.metrics()]
+    assert written[:20] == list(range(1, 21)) and written[-2:] == [198, 200]
+    assert 50 < len(written) < 75  # about 20 (1 + log 10)
 
 
 # --- going on ---------------------------------------------------------------------------------------------------
@@ -866,14 +896,45 @@ def test_codes_without_labels_stay_without() -> None:
 def test_codes_of_other_weights_are_ignored(run: Run) -> None:
     run.save_codes(codes_of(torch.zeros(4, 6)), "shipped")
     assert run.codes() is not None
-    model = run.load()
-    with torch.no_grad():
-        next(model.parameters()).add_(1)
-    run.save_weights(model)
+    run.save_weights(perturbed(run.load()))
     assert run.codes() is None
     run.save_codes(codes_of(torch.ones(4, 6)))
     found = run.codes()
     assert found is not None and found.codes.sum() == 24
+
+
+def test_nothing_of_weights_that_were_replaced_meanwhile_is_kept(finished: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / finished.id)
+    run, another = Run.open(folder), Run.open(folder)
+    model = run.load()
+    another.save_weights(perturbed(another.load()))
+    before = Run.open(folder).record.metrics
+    for keeping in (
+        lambda: run.keep("map", {"xy": torch.zeros(1)}),
+        lambda: report.keep(run, {"codes": {"n": 1}}),
+        lambda: export.keep(run, model),
+        lambda: summarise(run, model, DATA),
+    ):
+        with pytest.raises(StoreError, match="was trained on meanwhile.* Do it again"):
+            keeping()
+    assert Run.open(folder).record.metrics == before
+    assert not any((folder / "cache").glob("*"))
+    summarise(another, another.load(), DATA)
+    assert another.codes() is not None
+
+
+def test_nothing_of_a_checkpoint_is_kept_as_of_the_final_weights(interrupted: Run) -> None:
+    another = Run.open(interrupted.folder)
+    another.load()
+    follow(interrupted, interrupted.resume(CPU, DATA))
+    with pytest.raises(StoreError, match="was trained on meanwhile"):
+        another.keep("map", {"xy": torch.zeros(1)})
+
+
+def perturbed(model: Autoencoder) -> Autoencoder:
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    return model
 
 
 def test_codes_beyond_all_memory_are_refused_before_anything_is_allocated(

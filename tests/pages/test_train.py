@@ -404,6 +404,19 @@ def test_a_process_that_died_is_told_with_its_last_words(
     assert "Resume" in buttons(page)
 
 
+def test_a_process_that_died_over_the_scores_is_told_what_measures_them(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    job = Jobs(store.root).create(["train"], "x")
+    save(replace(job, started=job.created, run=run.id))
+    (job.folder / "lock").touch()
+    page = open_page(PAGE, store, watch=job.id)
+    assert not page.exception and "Examine in the Library measures them" in said(page)
+    assert "Resume" not in said(page) and "Resume" not in buttons(page)
+
+
 def test_what_ended_before_there_was_a_run_can_be_started_again(open_page: Open, store: Store) -> None:
     job = end(Jobs(store.root).create(["train", "--family", "vae"], "x", lane="train-cpu"), "stopped")
     page = click(open_page(PAGE, store, watch=job.id), "Start again")

@@ -39,7 +39,7 @@ class Input:
 
     name: str
     pixels: np.ndarray  # uint8 (C,H,W): what the models see
-    original: intake.Picture | None = None  # what was brought, where it was not already of that shape
+    photograph: str = ""  # "gray" or "colour", where one was brought; it is not kept: pages hold on to inputs
     notes: tuple[str, ...] = ()
 
     def code_by(self, run: str) -> Tensor | None:
@@ -180,7 +180,7 @@ def received(data: bytes, name: str) -> intake.Picture | None:
 
 
 def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Picture | str:
-    """From the session's memory, else from the file."""
+    """From memory, else from the file."""
 
     def read() -> intake.Picture | str:
         try:
@@ -197,7 +197,8 @@ def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, c
     pixels = intake.to_shape(picture, shape, how="fit" if whole else "crop", invert=invert)
     if centre:
         pixels = intake.centre_ink(pixels)
-    return Input(picture.name, pixels, picture, picture.notes + (("inverted",) if invert else ()))
+    photograph = ("gray" if picture.pixels.shape[2] == 1 else "colour") if is_photograph(picture) else ""
+    return Input(picture.name, pixels, photograph, picture.notes + (("inverted",) if invert else ()))
 
 
 # --- drawings and data ------------------------------------------------------------------------------------------

@@ -66,13 +66,12 @@ def open_fitting_group(groups: list[runs.Group], photographs: list[runs.Group]) 
 def say_what_photographs_need(
     pictures: list[inputs.Input], group: runs.Group, fitting: runs.Group | None
 ) -> None:
-    brought = [one.original for one in pictures if one.original is not None]
-    found = [original for original in brought if inputs.is_photograph(original)]
+    found = {one.photograph for one in pictures if one.photograph}
     if not found:
         return
     colours, height, width = group.shape
     said = f"These models were made for {group.title.split(' · ')[0]}: they see your photograph at {width}×{height} pixels"
-    if any(original.pixels.shape[2] == 3 for original in found):
+    if "colour" in found:
         said += ", in colour" if colours == 3 else ", without its colours"
     other = f" For photographs choose “{fitting.title}”." if fitting and fitting.key != group.key else ""
     st.info(as_written(f"{said}.{other}"), icon=":material/photo_camera:")
@@ -107,8 +106,6 @@ def show(
     with st.expander("All numbers"):
         st.dataframe(board.table(pictures, columns), hide_index=True)
         st.caption(board.READING)
-    # downloads outlive the look at the page: they are not to keep what was uploaded at its full size
-    pictures = [replace(one, original=None) for one in pictures]
     with st.container(horizontal=True):
         download("Table", lambda: board.csv(pictures, columns), "reconstructions.csv", "text/csv", "table")
         download(

@@ -197,7 +197,7 @@ def test_what_is_not_measured_is_offered_and_becomes_a_job(
 def test_a_job_that_failed_is_told_of_only_while_something_is_missing(
     open_page: Open, tested: Store, six: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = SimpleNamespace(active=False, state="failed", message="No space is left.")
+    failed = SimpleNamespace(active=False, state="failed", reason="No space is left.")
     monkeypatch.setattr(measuring.jobs, "latest", lambda *commands: failed)
     assert "No space is left." not in said(open_page(PAGE, tested))
     assert "No space is left." in said(open_page(PAGE, six))

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
@@ -21,6 +21,7 @@ from core.profiles import in_srgb
 
 MAX_BYTES = 25 * 2**20
 LAID = "transparency laid over"
+SCALED = "16-bit values scaled to 8 bits"
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 DIM = 64  # what has fractions and is no brighter does not go to 255: it holds light, of which 1 may be white
@@ -28,6 +29,7 @@ MAX_NAME = 80
 LONGEST_SUFFIX = 4
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
 
+_PHONES = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # brands of ISO 23008-12
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _FORMATS_IN_WORDS = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 
@@ -106,7 +108,7 @@ def decoding(data: bytes, name: str, most: int = MAX_BYTES) -> Iterator[None]:
         raise
     # Pillow names no closed set of what hostile bytes raise: OSError, SyntaxError, KeyError, ...
     except Exception as error:
-        raise Refused(name, _reason(error)) from error
+        raise Refused(name, _reason(error, data)) from error
 
 
 def clean_name(name: str) -> str:
@@ -206,10 +208,31 @@ def opened(data: bytes, name: str, notes: list[str]) -> ImageFile.ImageFile:
     """A file of which only the header was read. To be called inside `decoding`."""
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_size(image, name)
+    if is_deep(image):
+        if image.format == "TIFF":
+            _see_deep_planes(image)
+        if not image.mode.startswith("I"):  # those are scaled here, by what they hold
+            notes.append(SCALED)
     if getattr(image, "is_animated", False):
         # Not "of 12": counting the frames of a hostile GIF or TIFF walks through the whole file.
         notes.append("first of several frames")
     return image
+
+
+def is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether its values have 16 bits. To be asked before it is decoded."""
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))) == 16  # type: ignore[attr-defined]
+    return image.format == "PNG" and any(";16" in str(tile) for tile in image.tile)
+
+
+def _see_deep_planes(image: ImageFile.ImageFile) -> None:
+    """Colours of 16 bits that lie one after the other, not packed, are bytes to Pillow, and the picture was stripes."""
+    order = {b"II": "L", b"MM": "B"}[image.tag_v2.prefix]  # type: ignore[attr-defined]
+    for number, tile in enumerate(image.tile):
+        args: Any = tile.args
+        if tile.codec_name == "raw" and len(args[0]) == 1:
+            image.tile[number] = tile._replace(args=(f"{args[0]};16{order}", *args[1:]))
 
 
 def upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -235,20 +258,26 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise Refused(name, f"has {width} × {height} pixels; the limit is {limit}. Save a smaller copy.")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, data: bytes) -> str:
     text = str(error).lower()
     if isinstance(error, Image.DecompressionBombError):
         return f"has far more pixels than the {MAX_PIXELS // 10**6} million allowed. Save a smaller copy."
     if isinstance(error, UnidentifiedImageError):
-        return (
-            f"is no {_FORMATS_IN_WORDS} picture that can be read, whatever its name says. "
-            "Save it as PNG or JPEG and try again."
-        )
+        return f"is {_kind(data)}. Save it as PNG or JPEG and try again."
     if isinstance(error, MemoryError):
         return "needs more memory than there is. Save a smaller copy."
     if isinstance(error, EOFError) or "truncated" in text or "unexpected end" in text:
         return "is cut short: the end of the file is missing. Copy or download it again."
     return "is damaged or of an unusual kind. Open it elsewhere, save it as PNG or JPEG and try again."
+
+
+def _kind(data: bytes) -> str:
+    """Of a file that Pillow does not know, by its first bytes."""
+    if data[4:8] == b"ftyp" and data[8:12] in _PHONES:
+        return "a HEIC or AVIF picture, which cannot be read here"
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return "a TIFF of a kind that cannot be read here"
+    return f"no {_FORMATS_IN_WORDS} picture that can be read, whatever its name says"
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -289,8 +318,10 @@ def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:
         low, high, note = 0.0, 1.0, "values from 0 to 1 scaled to 8 bits"
     elif mode == "F" and low >= 0 and DIM < high <= 255:
         low, high, note = 0.0, 255.0, "fractional values rounded to 8 bits"
+    elif mode != "F" and low >= 0 and high <= 4095:
+        low, high, note = 0.0, 4095.0, "12-bit values scaled to 8 bits"
     elif mode != "F" and low >= 0 and high <= 65535:
-        low, high, note = 0.0, 65535.0, "16-bit values scaled to 8 bits"
+        low, high, note = 0.0, 65535.0, SCALED
     else:
         note = f"values from {low:g} to {high:g} stretched to 8 bits"
     notes.append(note)

@@ -64,6 +64,13 @@ _ABOUT = (
     ExifTags.Base.Artist,
     ExifTags.Base.HostComputer,
     ExifTags.Base.Copyright,
+    ExifTags.Base.Rating,
+    ExifTags.Base.RatingPercent,
+    ExifTags.Base.XPTitle,
+    ExifTags.Base.XPComment,
+    ExifTags.Base.XPAuthor,
+    ExifTags.Base.XPKeywords,
+    ExifTags.Base.XPSubject,
 )
 # These lead to places in the file, which will be other ones.
 _PLACES = (ExifTags.Base.MakerNote, ExifTags.IFD.Interop)
@@ -175,12 +182,12 @@ def _decode(data: bytes, name: str) -> Original:
     notes: list[str] = []
     data, profile = _without_profile(data)
     image = opened(data, name, notes)
-    deep = image.format in ("PNG", "TIFF") and any(";16" in str(tile) for tile in image.tile)
+    gray = any("LA;16" in str(tile) for tile in image.tile)  # which Pillow opens in three equal colours
     sideways = orientation_of(image) > 4
-    bare, alpha = _uncovered(upright(image, notes), notes)
+    bare, alpha = _uncovered(upright(image, notes), gray, notes)
     pixels = eight_bit(bare, (255, 255, 255), notes)
     height, width, channels = pixels.shape
-    notes += _changes(image, deep, channels)
+    notes += _changes(image, channels)
     if why := _unfit(container(image), max(pixels.shape), alpha is not None):
         notes.append(f"written as PNG: {why}")
     for array in (pixels, alpha):
@@ -191,7 +198,7 @@ def _decode(data: bytes, name: str) -> Original:
         pixels,
         alpha,
         container(image),
-        exif=_exif(image, width, height, notes),
+        exif=_exif(image, width, height, sideways, notes),
         icc=b"" if image.mode == "CMYK" else _icc(image.info | profile, channels, notes),
         colours=_colours(data),
         dpi=_dpi(image, sideways),
@@ -201,7 +208,7 @@ def _decode(data: bytes, name: str) -> Original:
     )
 
 
-def _uncovered(image: Image.Image, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
+def _uncovered(image: Image.Image, gray: bool, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
     """The picture without its transparency, and that: uint8 (H, W), or None where all is opaque."""
     if not image.has_transparency_data:
         return image, None
@@ -210,19 +217,17 @@ def _uncovered(image: Image.Image, notes: list[str]) -> tuple[Image.Image, np.nd
         return image, None
     layered = image.convert("RGBA")
     alpha = np.array(layered.getchannel("A"))
-    bare = layered.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+    bare = layered.convert("L" if gray or image.mode in ("1", "L", "LA", "La") else "RGB")
     return bare, None if alpha.min() == 255 else alpha
 
 
-def _changes(image: Image.Image, deep: bool, channels: int) -> list[str]:
+def _changes(image: Image.Image, channels: int) -> list[str]:
     """How the file to come will differ from the one that came, apart from what is noted already."""
     changes = []
     if image.mode in ("P", "PA") and image.format != "GIF":
         changes.append(f"palette turned into {'gray' if channels == 1 else 'RGB'}")
     if image.mode == "1":
         changes.append("black and white turned into gray")
-    if deep and not image.mode.startswith("I"):
-        changes.append("16-bit values scaled to 8 bits")
     texts, tags = _texts(image), set(getattr(image, "tag_v2", ()))
     if _XMP & (image.info.keys() | texts) or _XMP_TAGS & tags:
         changes.append("XMP and IPTC data left out")
@@ -239,6 +244,8 @@ def _texts(image: Image.Image) -> set[str]:
 
 
 def _dpi(image: Image.Image, sideways: bool) -> tuple[float, float] | None:
+    if image.format == "TIFF" and ExifTags.Base.XResolution not in image.tag_v2:  # type: ignore[attr-defined]
+        return None  # of which Pillow makes one dot an inch
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ArithmeticError):
@@ -327,10 +334,10 @@ def _unpacked(chunk: bytes) -> bytes:
 # --- EXIF ---
 
 
-def _exif(image: Image.Image, width: int, height: int, notes: list[str]) -> bytes:
+def _exif(image: Image.Image, width: int, height: int, sideways: bool, notes: list[str]) -> bytes:
     try:
         found = _exif_of_tiff(image) if image.format == "TIFF" else _exif_block(image.info)
-        exif = _trued(found, width, height) if found else b""
+        exif = _trued(found, width, height, sideways) if found else b""
         if len(exif) <= MAX_EXIF:
             return exif
     except Exception:  # noqa: BLE001 (damaged metadata is no reason to refuse good pixels)
@@ -352,15 +359,17 @@ def _exif_of_tiff(image: Image.Image) -> bytes:
     exif, kept = image.getexif(), Image.Exif()
     for tag in _ABOUT:
         if tag in exif:
-            kept[tag] = exif[tag]
+            kept[tag] = _verbatim(exif[tag])
     for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if about := {tag: value for tag, value in exif.get_ifd(part).items() if tag not in _PLACES}:
+        if about := {
+            tag: _verbatim(value) for tag, value in exif.get_ifd(part).items() if tag not in _PLACES
+        }:
             kept[part] = about
     return kept.tobytes().removeprefix(_EXIF) if len(kept) else b""
 
 
-def _trued(block: bytes, width: int, height: int) -> bytes:
-    """The block, upright, of this size and without its thumbnail.
+def _trued(block: bytes, width: int, height: int, sideways: bool) -> bytes:
+    """The block, upright, of this size and without its thumbnail; resolutions change places where width and height did.
 
     It is changed in place: a camera's own notes hold offsets that nobody could mend.
 
@@ -376,9 +385,13 @@ def _trued(block: bytes, width: int, height: int) -> bytes:
         struct.pack_into(f"{order}I", tiff, end, 0)
     true: dict[int, int] = {
         ExifTags.Base.Orientation: 1,
+        ExifTags.Base.ImageWidth: width,
+        ExifTags.Base.ImageLength: height,
         ExifTags.Base.ExifImageWidth: width,
         ExifTags.Base.ExifImageHeight: height,
     }
+    if sideways:
+        _exchange(tiff, dict(entries), ExifTags.Base.XResolution, ExifTags.Base.YResolution)
     # of several pointers the last, as Pillow does: a block may have thousands, each to a directory of thousands
     inner = dict(entries).get(ExifTags.IFD.Exif)
     if inner is not None:
@@ -398,6 +411,13 @@ def _directory(tiff: bytes | bytearray, order: str, start: int) -> tuple[list[tu
     (count,) = struct.unpack_from(f"{order}H", tiff, start)
     end = start + 2 + 12 * count
     return [(struct.unpack_from(f"{order}H", tiff, at)[0], at) for at in range(start + 2, end, 12)], end
+
+
+def _exchange(tiff: bytearray, entries: dict[int, int], *tags: int) -> None:
+    """What two entries say, where there are both: their type, count and value."""
+    if all(tag in entries for tag in tags):
+        one, other = (slice(entries[tag] + 2, entries[tag] + 12) for tag in tags)
+        tiff[one], tiff[other] = tiff[other], tiff[one]
 
 
 def _blank_thumbnail(tiff: bytearray, order: str, start: int) -> None:
@@ -478,6 +498,20 @@ def _tags(block: bytes) -> ImageFileDirectory_v2:
     tags, exif = ImageFileDirectory_v2(), Image.Exif()
     exif.load(block)
     for tag, value in exif.items():
-        parted = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-        tags[tag] = exif.get_ifd(tag) if parted else value
+        if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            tags[tag] = {inner: _verbatim(one) for inner, one in exif.get_ifd(tag).items()}
+        else:
+            tags[tag] = _verbatim(value)
     return tags
+
+
+class _Text(str):
+    """A text of a TIFF as Pillow reads it, one letter for a byte, and as it has to be written: Pillow would put a ? for every
+    byte that is not ASCII."""
+
+    def encode(self, *_: object) -> bytes:
+        return super().encode("latin-1")
+
+
+def _verbatim(value: Any) -> Any:
+    return _Text(value) if isinstance(value, str) else value

@@ -87,7 +87,7 @@ def test_sixteen_bits_are_scaled_not_clipped(format: str) -> None:
     deep = np.array([[0, 257, 32768, 65535]], np.uint16)
     taken = read(encoded(deep, format), "x")
     assert taken.pixels[0, :, 0].tolist() == [0, 1, 128, 255]
-    assert taken.notes == ("16-bit values scaled to 8 bits",)
+    assert taken.notes == (intake.SCALED,)
 
 
 def test_sixteen_bit_colour_keeps_its_high_byte() -> None:
@@ -223,6 +223,11 @@ REFUSED = {
     "zip": (zip_file(), "whatever its name says"),
     "icon": (encoded(Image.new("RGB", (16, 16)), "ICO"), "whatever its name says"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "whatever its name says"),
+    "from a phone": (
+        b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "is a HEIC or AVIF picture, which cannot be read",
+    ),
+    "odd tiff": (b"II*\0\x08\0\0\0\0\0", "is a TIFF of a kind that cannot be read here. Save it as PNG"),
     "truncated jpeg": (encoded(COLOUR, "JPEG")[:-40], "is cut short"),
     "truncated png": (encoded(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))[:6000], "is cut short"),
     "huge header": (png(50_000, 50_000, b""), "more pixels than the 50 million"),

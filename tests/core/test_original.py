@@ -564,3 +564,95 @@ def test_a_name_that_is_taken_is_numbered_until_it_is_free() -> None:
     names = [unused(name, taken) for name in ("a.jpg", "03-a.jpg", "a.jpg", "A.JPG", "b.jpg", "a.jpg")]
     assert names == ["a.jpg", "03-a.jpg", "02-a.jpg", "04-A.JPG", "b.jpg", "05-a.jpg"]
     assert len({name.casefold() for name in names}) == len(names)
+
+
+# --- what TIFFs say ---
+
+
+def deep_planes(values: np.ndarray, order: str) -> bytes:
+    """A TIFF of uint16 (C,H,W) with a strip for each colour, not packed."""
+    depth, height, width = values.shape
+    size = 2 * height * width
+    tags = ImageFileDirectory_v2(ifh={"<": b"II*\0\0\0\0\0", ">": b"MM\0*\0\0\0\0"}[order])
+    tags[ExifTags.Base.ImageWidth], tags[ExifTags.Base.ImageLength] = width, height
+    tags[ExifTags.Base.BitsPerSample] = (16,) * depth
+    tags[ExifTags.Base.Compression] = 1
+    tags[ExifTags.Base.PhotometricInterpretation] = 2
+    tags[ExifTags.Base.SamplesPerPixel] = depth
+    tags[ExifTags.Base.PlanarConfiguration] = 2
+    tags[ExifTags.Base.RowsPerStrip] = height
+    tags[ExifTags.Base.StripByteCounts] = (size,) * depth
+    tags[ExifTags.Base.StripOffsets] = tuple(size * number for number in range(depth))
+    if depth == 4:
+        tags[ExifTags.Base.ExtraSamples] = 2
+    out = io.BytesIO()
+    tags.save(out)
+    return out.getvalue() + values.astype(f"{order}u2").tobytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("depth", [3, 4])
+def test_colours_of_16_bits_that_lie_one_after_the_other_are_seen(order: str, depth: int) -> None:
+    values = RNG.integers(0, 2**16, (depth, 12, 20))
+    one = read(deep_planes(values, order), "scan.tif")
+    expected = (values >> 8).transpose(1, 2, 0)
+    assert np.array_equal(one.pixels, expected[:, :, :3]) and one.notes == (intake.SCALED,)
+    assert (one.alpha is None) if depth == 3 else np.array_equal(one.alpha, expected[:, :, 3])
+
+
+def tiff(tags: dict[int, Any], kinds: dict[int, int] | None = None) -> bytes:
+    """Of gray pixels, saying `tags` as well; of one that Pillow does not know, `kinds` has the type."""
+    info = ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info.tagtype[tag] = (kinds or {}).get(tag, 2)
+        info[tag] = value
+    out = io.BytesIO()
+    Image.fromarray(GRAY).save(out, "TIFF", tiffinfo=info)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_texts_of_a_tiff_keep_their_bytes(encoding: str) -> None:
+    artist, rights = "Jürgen Müller".encode(encoding), "© 2024 José".encode(encoding)
+    data = tiff({ExifTags.Base.Artist: artist, ExifTags.Base.Copyright: rights})
+    assert artist in data and rights in data
+    one = read(data, "x.tif")
+    again = read(write(one, one.pixels), "x.tif")
+    for found in (write(one, one.pixels), write(again, again.pixels)):
+        assert artist + b"\0" in found and rights + b"\0" in found
+
+
+def test_ratings_and_titles_of_a_tiff_are_kept() -> None:
+    title = "Küste".encode("utf-16-le")
+    one = read(tiff({ExifTags.Base.Rating: 4, ExifTags.Base.XPTitle: title}, {0x4746: 3, 0x9C9B: 1}), "x.tif")
+    kept = opened(write(one, one.pixels)).getexif()
+    assert kept[ExifTags.Base.Rating] == 4 and bytes(kept[ExifTags.Base.XPTitle]) == title
+
+
+def test_a_tiff_that_tells_no_resolution_is_given_none() -> None:
+    one = read(tiff({}), "x.tif")
+    assert one.dpi is None and ExifTags.Base.XResolution not in opened(write(one, one.pixels)).tag_v2
+    assert read(encoded(GRAY, "TIFF", dpi=(300, 150)), "x.tif").dpi == (300, 150)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_sizes_and_resolutions_turn_with_the_picture(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageWidth], exif[ExifTags.Base.ImageLength] = 20, 12
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution] = IFDRational(300), IFDRational(150)
+    exif[ExifTags.Base.Orientation] = orientation
+    one = read(encoded(Image.fromarray(COLOUR), "JPEG", exif=exif.tobytes(), dpi=(300, 150)), "x.jpg")
+    image = opened(write(one, one.pixels))
+    told = image.getexif()
+    upright = [told[tag] for tag in (ExifTags.Base.ImageWidth, ExifTags.Base.ImageLength)]
+    assert upright == list(image.size) == ([20, 12] if orientation == 1 else [12, 20])
+    resolution = (told[ExifTags.Base.XResolution], told[ExifTags.Base.YResolution])
+    assert resolution == image.info["dpi"] == ((300, 150) if orientation == 1 else (150, 300))
+
+
+def test_gray_of_16_bits_with_transparency_stays_gray() -> None:
+    rows = RNG.integers(0, 2**16, (12, 20, 2)).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    one = read(png(20, 12, raw, depth=16, colour=4), "x.png")
+    assert one.pixels.shape == (12, 20, 1) and one.alpha is not None
+    assert same(one).mode == "LA" and one.notes == (intake.SCALED,)

@@ -35,6 +35,10 @@ def writing(path: Path) -> Iterator[None]:
     """What the system refuses below here is raised as a StoreError about `path`."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreError(
+            f"{path} cannot be written: a file is where a folder has to be. Choose another folder."
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreError(

@@ -40,6 +40,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _EXIF = b"Exif\0\0"
 _OLD_EXIF = "Raw profile type exif"  # in PNGs by ImageMagick
 _STRIP = 2**18  # bytes of a TIFF that are packed together
+_MIRRORS = 4  # times that what can be seen is mirrored; each time it grows threefold
 
 # Chunks of a PNG that say what its values mean, and how many bytes they hold.
 _COLOURS = {b"cICP": 4, b"cHRM": 32, b"gAMA": 4, b"sRGB": 1}
@@ -137,6 +138,56 @@ def write(original: Original, pixels: np.ndarray) -> bytes:
     out = io.BytesIO()
     image.save(out, _format(original), **options)
     return out.getvalue()
+
+
+def seen(original: Original) -> np.ndarray:
+    """The pixels for a net to look at: what is wholly transparent lies mirrored there, as if what can be seen went on.
+
+    A net looks at what surrounds a pixel. Whatever a file holds where nobody sees it would seep into its edges, and be taken for
+    a part of the noise.
+    """
+    hidden = _hidden(original)
+    if not hidden.any() or hidden.all():
+        return original.pixels
+    pixels = original.pixels.copy()
+    for _ in range(_MIRRORS):
+        hidden = _mirrored(pixels, hidden)
+        if not hidden.any():
+            return pixels
+    pixels[hidden] = pixels[~hidden].mean(0).round()
+    return pixels
+
+
+def covered(original: Original, pixels: np.ndarray) -> np.ndarray:
+    """What a net made of them, and what is wholly transparent as it was."""
+    hidden = _hidden(original)
+    return np.where(hidden[:, :, None], original.pixels, pixels) if hidden.any() else pixels
+
+
+def _hidden(original: Original) -> np.ndarray:
+    """Where nothing is to be seen, bool (H,W)."""
+    if original.alpha is None:
+        return np.zeros(original.pixels.shape[:2], bool)
+    return original.alpha == 0
+
+
+def _mirrored(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Fill hidden pixels across the nearest edge, in place, as far as there is something to mirror; the rest is given back."""
+    from scipy.ndimage import distance_transform_edt
+
+    rest = hidden.copy()
+    edge = distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    for row in np.flatnonzero(
+        hidden.any(1)
+    ):  # row by row: a large picture has no room for all places at once
+        columns = np.flatnonzero(hidden[row])
+        rows, across = 2 * edge[0, row, columns] - row, 2 * edge[1, row, columns] - columns
+        inside = (rows >= 0) & (rows < hidden.shape[0]) & (across >= 0) & (across < hidden.shape[1])
+        columns, rows, across = columns[inside], rows[inside], across[inside]
+        there = ~hidden[rows, across]
+        pixels[row, columns[there]] = pixels[rows[there], across[there]]
+        rest[row, columns[there]] = False
+    return rest
 
 
 def suffix(original: Original) -> str:

@@ -20,9 +20,9 @@ from core.rates import Row
 from core.store import StoreError
 from ui import charts, inputs, runs, work
 from ui.components.compare import compare
-from ui.denoise.pictures import encoded, show_the_newest, shown
+from ui.denoise.pictures import encoded, show_the_newest, shown, which
 from ui.downloads import download
-from ui.memory import remembered
+from ui.memory import kept, remembered
 from ui.runs import Group
 from ui.words import as_written, duration
 
@@ -77,11 +77,8 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
         if not pictures:
             st.info("Choose a picture.", icon=":material/touch_app:")
             return None
-        names = [f"{number}. {picture.name}" for number, picture in enumerate(pictures, 1)]
-        name = names[-1]
-        if len(names) > 1:
-            name = st.selectbox(f"Shown, of {len(names)}", names, len(names) - 1, key="shown")
-    return Chosen(pictures[names.index(name)], trained, model, k)
+        picture = pictures[which([picture.name for picture in pictures])]
+    return Chosen(picture, trained, model, k)
 
 
 def present(chosen: Chosen) -> None:
@@ -89,7 +86,18 @@ def present(chosen: Chosen) -> None:
     picture = chosen.picture
     for note in picture.notes:
         st.caption(f":material/info: {as_written(picture.name)}: {as_written(note)}.")
-    pixels, rows = squeezed(chosen)
+    whole = not is_large(picture) or st.session_state.get("whole") == digest(picture.pixels)
+    pixels = rates.coloured(picture.pixels) if whole else reduced(picture)
+    doing, done = work.stage(name_of(pixels, chosen) in kept("squeezed"))
+    with doing:
+        rows = squeezed(chosen, pixels, whole)
+    with done():
+        came_back(chosen, pixels, rows)
+
+
+def came_back(chosen: Chosen, pixels: np.ndarray, rows: list[Row]) -> None:
+    """What went through, uint8 (H,W,3), beside what came back."""
+    picture = chosen.picture
     titles = [row.title for row in rows]
     looked_at = st.segmented_control(
         "Beside the original", titles, default=titles[0], required=True, key="beside"
@@ -112,21 +120,15 @@ def present(chosen: Chosen) -> None:
 # --- the work ---------------------------------------------------------------------------------------------------
 
 
-def squeezed(chosen: Chosen) -> tuple[np.ndarray, list[Row]]:
-    """What went through, uint8 (H,W,3), and what came back: at its own size where that is quick, or was asked for."""
-    picture = chosen.picture
-    if not is_large(picture):
-        pixels = rates.coloured(picture.pixels)
-        return pixels, measured(pixels, chosen).rows
-    if st.session_state.get("whole") == digest(picture.pixels):
-        pixels = rates.coloured(picture.pixels)
-        rows = measured(pixels, chosen, may_stop=True).rows
+def squeezed(chosen: Chosen, pixels: np.ndarray, whole: bool) -> list[Row]:
+    """What comes back of pixels (H,W,3), which are the picture at its own size where that is quick, or was asked for."""
+    asked = whole and is_large(chosen.picture)
+    found = measured(pixels, chosen, may_stop=asked)
+    if asked:
         st.caption(f":material/check: At its own size, {by(pixels)} pixels.")
-        return pixels, rows
-    pixels = reduced(picture)
-    found = measured(pixels, chosen)
-    offer_its_own_size(picture, pixels, found.seconds)
-    return pixels, found.rows
+    elif not whole:
+        offer_its_own_size(chosen.picture, pixels, found.seconds)
+    return found.rows
 
 
 def offer_its_own_size(picture: intake.Picture, small: np.ndarray, seconds: float) -> None:
@@ -170,13 +172,17 @@ def measured(pixels: np.ndarray, chosen: Chosen, may_stop: bool = False) -> Sque
     with place.container(horizontal=True, vertical_alignment="center"):
         found = remembered(
             "squeezed",
-            (digest(pixels), chosen.trained, chosen.k),
+            name_of(pixels, chosen),
             lambda: worked(pixels, chosen, may_stop),
             lambda one: sum(row.picture.nbytes for row in one.rows),
             REMEMBERED,
         )
     place.empty()
     return found
+
+
+def name_of(pixels: np.ndarray, chosen: Chosen) -> tuple[object, ...]:
+    return digest(pixels), chosen.trained, chosen.k
 
 
 def worked(pixels: np.ndarray, chosen: Chosen, may_stop: bool) -> Squeezed:
@@ -200,27 +206,32 @@ def digest(pixels: np.ndarray) -> str:
 
 
 def table(rows: Sequence[Row], pixels: int) -> pd.DataFrame:
-    """A row for each way, the best of each column marked."""
+    """A row for each way, the best of each column marked, as far as it is shown."""
     fair = [row for row in rows if not row.larger] or rows
-    psnr, ssim = max(row.psnr for row in fair), max((row.ssim or 0.0) for row in fair)
+    psnr, ssim = max(seen(row.psnr) for row in fair), max(round(row.ssim or 0.0, 4) for row in fair)
     return pd.DataFrame(
         {
             "kept as": [row.title for row in rows],
             "bytes": [f"{row.size:,}{' (no smaller file exists)' if row.larger else ''}" for row in rows],
             "bits per pixel": [f"{8 * row.size / pixels:.3f}" for row in rows],
-            "PSNR (dB)": [f"{row.psnr:.2f}{' ★' if row.psnr == psnr else ''}" for row in rows],
+            "PSNR (dB)": [f"{row.psnr:.2f}{' ★' if seen(row.psnr) == psnr else ''}" for row in rows],
             "SSIM": [
-                "" if row.ssim is None else f"{row.ssim:.4f}{' ★' if row.ssim == ssim else ''}"
+                "" if row.ssim is None else f"{row.ssim:.4f}{' ★' if round(row.ssim, 4) == ssim else ''}"
                 for row in rows
             ],
         }
     )
 
 
+def seen(psnr: float) -> float:
+    """As the table shows it: who has no more there keeps no more."""
+    return round(psnr, 2)
+
+
 def said(rows: Sequence[Row]) -> str:
     """Who wins, in one sentence, and what the bytes are."""
     ours, *others = rows
-    better = [row.title for row in others if row.psnr > ours.psnr and not row.larger]
+    better = [row.title for row in others if seen(row.psnr) > seen(ours.psnr) and not row.larger]
     verdict = (
         f"{' and '.join(better)} {'keep' if len(better) > 1 else 'keeps'} more at this size"
         if better

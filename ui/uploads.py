@@ -13,6 +13,9 @@ from ui.words import as_written
 SUFFIXES = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif", "avif"]
 KEPT = 2**28  # bytes that a session keeps of them
 
+File = tuple[bytes, str]  # content and name
+NOTHING: tuple[list[File], list[File]] = ([], [])
+
 
 def files(
     label: str,
@@ -21,8 +24,8 @@ def files(
     most: int = intake.MAX_BYTES,
     single: bool = False,
     arrived: Callable[[], None] = lambda: None,
-) -> list[tuple[bytes, str]]:
-    """Draw the uploader: content and name of what lies in it, else of what lay in it before. `arrived` hears of every change.
+) -> list[File]:
+    """Draw the uploader: what lay in it before, and what lies in it. `arrived` hears of every change.
 
     Of each file it takes `most` bytes.
     """
@@ -39,34 +42,46 @@ def files(
     # always there: else all below would move, and what stood there linger while a page works
     beneath = st.empty()
     here = [(file.getvalue(), file.name) for file in several]
-    if here:
-        st.session_state[kept_as(key)] = here if sum(len(data) for data, _ in here) <= KEPT else []
-    if here:
-        return here
-    with beneath:
-        return from_before(key, arrived)
+    before = from_before(key, here, single)
+    if before:
+        with beneath:
+            tell(before, key, arrived)
+    return before + here
 
 
-def from_before(key: str, arrived: Callable[[], None]) -> list[tuple[bytes, str]]:
-    kept: list[tuple[bytes, str]] = st.session_state.get(kept_as(key), [])
-    if kept:
-        names = ", ".join(as_written(intake.clean_name(name)) for _, name in kept[:3])
-        more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Still here: {names}{more}.", width="content")
-            st.button(
-                "Remove",
-                key=f"forget-{key}",
-                icon=":material/close:",
-                type="tertiary",
-                on_click=changed,
-                args=[key, arrived],
-            )
-    return kept
+def from_before(key: str, here: list[File], single: bool) -> list[File]:
+    """What was brought before the uploader forgot it, which it has where nothing changed and yet nothing lies in it."""
+    before, last = st.session_state.get(kept_as(key), NOTHING)
+    if not here:
+        before = before + last
+    elif single:
+        before = []
+    if sum(len(data) for data, _ in before + here) > KEPT:
+        st.session_state.pop(kept_as(key), None)
+    else:
+        st.session_state[kept_as(key)] = before, here
+    return before
+
+
+def tell(before: list[File], key: str, arrived: Callable[[], None]) -> None:
+    names = ", ".join(as_written(intake.clean_name(name)) for _, name in before[:3])
+    more = f" and {len(before) - 3} more" if len(before) > 3 else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Still here: {names}{more}.", width="content")
+        st.button(
+            "Remove", key=f"forget-{key}", icon=":material/close:", type="tertiary", on_click=forget, args=[key, arrived]
+        )  # fmt: skip
 
 
 def changed(key: str, arrived: Callable[[], None]) -> None:
-    st.session_state.pop(kept_as(key), None)
+    before, _ = st.session_state.get(kept_as(key), NOTHING)
+    st.session_state[kept_as(key)] = before, []  # it has not forgotten: files were added to it, or taken out
+    arrived()
+
+
+def forget(key: str, arrived: Callable[[], None]) -> None:
+    _, here = st.session_state.get(kept_as(key), NOTHING)
+    st.session_state[kept_as(key)] = [], here
     arrived()
 
 

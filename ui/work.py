@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -54,6 +54,15 @@ def free_cores() -> int:
     except (AttributeError, OSError):  # not on every system
         return 1
     return max(1, round((os.cpu_count() or 1) - load))
+
+
+def stage(ready: bool) -> tuple[DeltaGenerator, Callable[[], DeltaGenerator]]:
+    """Where work shows how far it is, and below that a place for what comes of it, to be opened then.
+
+    What stood there goes at once where that is not `ready`: else it would linger, looking as if it belonged to the new.
+    """
+    doing, place = st.container(), st.container() if ready else st.empty()
+    return doing, (lambda: place) if ready else place.container
 
 
 def through(work: Generator[float, None, T], bar: DeltaGenerator, text: str) -> T:

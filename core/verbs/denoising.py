@@ -61,13 +61,13 @@ def denoise(options: argparse.Namespace) -> None:
         except (Refused, BadInput) as error:
             say(f"left out: {error}")
             continue
-        x = photos.as_colour(photo.pixels)
-        name, noise = photos.fitting(models, x)
-        pixels = photos.finished(photos.restored(models[name], photo.pixels, wish.knowing(noise)))
+        seen = original.seen(photo)
+        name, noise = photos.fitting(models, photos.as_colour(seen))
+        pixels = photos.finished(photos.restored(models[name], seen, wish.knowing(noise)))
         file = places.free(options.out / under, original.denoised_name(photo))
         if file.exists():
             say(f"replaced: {file}")
-        save(file, original.write(photo, pixels))
+        save(file, original.write(photo, original.covered(photo, pixels)))
         cleaned += 1
         say(f"{path}: noise {255 * noise.sigma:.1f} of 255, {noise.kind}; cleaned by {name}")
         for note in photo.notes:

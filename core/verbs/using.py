@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,22 +144,33 @@ def in_words(value: float | list[float]) -> str:
 
 
 def reconstruct(options: argparse.Namespace) -> None:
-    from core import intake
     from core.store import Store
 
     store = Store(options.store)
     models = {name: through(store.run(name), options.rate) for name in options.run}
-    pictures = [intake.read(read_file(path, intake.MAX_BYTES), path.name) for path in options.images]
     table = []
-    for number, picture in enumerate(pictures, 1):
+    for number, picture in enumerate(readable(options.images), 1):
         for name, send in models.items():
             file = options.out / f"{number:03}-{Path(picture.name).stem}-{name}.png"
             back, scored = send(picture)
             save_picture(file, back)
             table.append({"image": picture.name, "run": name, "file": file.name, **scored})
             say(f"{file.name}  {terms(scored)}")
+    if not table:
+        raise BadInput("no picture could be read: name PNG, JPEG, WebP, BMP, TIFF or GIF files")
     save(options.out / "metrics.json", (json_line(table, indent=1) + "\n").encode())
     print(options.out / "metrics.json")
+
+
+def readable(paths: list[Path]) -> Iterator[Picture]:
+    """Those that cannot be read are said and left out."""
+    from core import intake
+
+    for path in paths:
+        try:
+            yield intake.read(read_file(path, intake.MAX_BYTES), path.name)
+        except (intake.Refused, BadInput) as error:
+            say(f"left out: {error}")
 
 
 def through(run: Run, rate: int | None) -> Callable[[Picture], tuple[Tensor, Mapping[str, float | None]]]:

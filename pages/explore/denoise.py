@@ -13,7 +13,7 @@ NOISY, CLEAN = "My picture is already noisy", "Test on a clean picture"
 def main() -> None:
     st.title("Clean a noisy picture")
     st.markdown(
-        "Bring photographs of any size and take them away without their noise; or spoil a clean one and see which method "
+        "Bring photographs at their own size and take them away without their noise; or spoil a clean one and see which method "
         "brings it back."
     )
     found = models.found()
@@ -24,7 +24,8 @@ def main() -> None:
         purpose = choice("Purpose", (NOISY, CLEAN), NOISY, key="purpose", label_visibility="collapsed")
     else:
         models.say_how_to_come_by_one()
-    chosen = pictures.pick(purpose == NOISY)
+    with st.container():  # else what is below would change places with the source
+        chosen = pictures.pick(purpose == NOISY)
     if not chosen:
         st.info("Choose a picture.", icon=":material/touch_app:")
     elif purpose == NOISY:

@@ -22,7 +22,8 @@ REFINEMENTS = 200  # steps of descent
 
 def main() -> None:
     st.title("What does each model keep?")
-    st.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
+    about = st.empty()
+    about.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
     groups = runs.offered()
     if not groups:
         return
@@ -33,6 +34,9 @@ def main() -> None:
         squeezed = photograph.choose(group, left) if group in photographs else None
         chosen = [] if group in photographs else runs.choose(group, group.proposed)
     if group in photographs:
+        about.markdown(
+            "A photograph goes through a bottleneck of the size that you choose, beside JPEG and WebP of as many bytes."
+        )
         if squeezed:
             photograph.present(squeezed)
         return

@@ -353,12 +353,6 @@ def test_codes_are_those_of_the_split_in_its_order(
         ("sample {id} -n 0 --out x.png", "-n lies between 1 and 10000, not 0"),
         ("sample {id} --seed 99999999999 --out x.png", "--seed lies between 0 and 2147483647"),
         ("sample {id} --out {root}/{id}/run.json/x.png", "run.json/x.png cannot be written: "),
-        (
-            "reconstruct {id} --images nowhere.png --out x",
-            "nowhere.png cannot be read: No such file or directory",
-        ),
-        ("reconstruct {id} --images {root} --out x", "is no file"),
-        ("reconstruct {id} --images {root}/{id}/run.json --out x", "is no PNG, JPEG"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -522,6 +516,27 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     process.stdout.close()
     with process.stderr as stderr:
         assert (process.wait(timeout=60), stderr.read()) == (0, "")
+
+
+def test_pictures_that_cannot_be_read_are_left_out(
+    run: Terminal, own: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(scene(20, 20)).save(tmp_path / "a.png")
+    (tmp_path / "b.txt").write_text("no picture")
+    brought = [str(tmp_path / name) for name in ("b.txt", "nowhere.png", "a.png")]
+    assert main(["reconstruct", own.id, "--images", *brought, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert "left out: “b.txt” is no PNG, JPEG" in said
+    assert "nowhere.png cannot be read: No such file or directory" in said
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {f"001-a-{own.id}.png", "metrics.json"}
+    assert main(["reconstruct", own.id, "--images", *brought[:2], str(tmp_path), "--out", "x"]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path.name} is no file" in said and said.splitlines()[-1].startswith(
+        "error: no picture could be"
+    )
+    (tmp_path / "file").touch()
+    assert main(["reconstruct", own.id, "--images", brought[-1], "--out", str(tmp_path / "file")]) == 2
+    assert "a file is where a folder has to be. Choose another folder." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")

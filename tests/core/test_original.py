@@ -656,3 +656,39 @@ def test_gray_of_16_bits_with_transparency_stays_gray() -> None:
     one = read(png(20, 12, raw, depth=16, colour=4), "x.png")
     assert one.pixels.shape == (12, 20, 1) and one.alpha is not None
     assert same(one).mode == "LA" and one.notes == (intake.SCALED,)
+
+
+# --- what a net gets to see ---
+
+
+def veiled(pixels: np.ndarray, alpha: np.ndarray) -> Original:
+    return read(encoded(Image.fromarray(np.dstack([pixels, alpha]))), "x.png")
+
+
+def test_what_is_transparent_is_mirrored_across_its_edge() -> None:
+    alpha = np.full((12, 20), 255, np.uint8)
+    alpha[:, 13:] = 0
+    alpha[:, 12] = 1  # which can be seen
+    seen = original.seen(veiled(COLOUR, alpha))
+    assert np.array_equal(seen, np.concatenate([COLOUR[:, :13], COLOUR[:, 11:4:-1]], 1))
+
+
+@pytest.mark.parametrize("radius", [0.5, 3, 8])
+def test_nothing_depends_on_what_nobody_sees(radius: float) -> None:
+    y, x = np.mgrid[:120, :150]
+    alpha = np.where(np.hypot(y - 40, x - 50) <= radius, 255, 0).astype(np.uint8)
+    pixels = RNG.integers(0, 256, (120, 150, 3), dtype=np.uint8)
+    one, other = (veiled(np.where(alpha[..., None] == 255, pixels, ground), alpha) for ground in (0, 250))
+    assert np.array_equal(original.seen(one), original.seen(other))
+    shown = pixels[alpha == 255]
+    assert np.array_equal(original.seen(one)[alpha == 255], shown)
+    assert shown.min() <= original.seen(one).min() and original.seen(one).max() <= shown.max()
+    back = original.covered(other, 255 - original.seen(other))
+    assert np.array_equal(back, np.where(alpha[..., None] == 255, 255 - pixels, 250))
+
+
+@pytest.mark.parametrize("opacity", [255, 0])
+def test_what_is_all_opaque_or_all_transparent_is_seen_as_it_is(opacity: int) -> None:
+    one = veiled(COLOUR, np.full((12, 20), opacity, np.uint8))
+    assert original.seen(one) is one.pixels
+    assert np.array_equal(original.covered(one, 255 - COLOUR), COLOUR if opacity == 0 else 255 - COLOUR)

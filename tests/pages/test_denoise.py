@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import ExifTags, Image, ImageCms
 from streamlit.testing.v1 import AppTest
 
@@ -209,7 +209,7 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
 
 
 def zipped(page: AppTest) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(page.session_state["archive"][1]))
+    return zipfile.ZipFile(io.BytesIO(noisy.archive(page.session_state["batch"].done)))
 
 
 def press(page: AppTest, label: str) -> AppTest:
@@ -241,7 +241,7 @@ def test_all_of_them_come_back_even_where_memory_holds_one(
     assert len(memory.kept("cleaned")) == len(memory.kept("originals")) == 1
     assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "02-1-denoised.png"]
     page.slider(key="strength").set_value(0).run()
-    assert "archive" not in page.session_state  # it was of another strength
+    assert "batch" not in page.session_state  # it was of another strength
     press(page, "Clean all 3")
     with zipped(page) as file:
         assert np.array_equal(np.array(Image.open(file.open("1-denoised.png"))), scene(40, 30, seed=1))
@@ -265,12 +265,36 @@ def test_pictures_are_shown_in_their_colours_and_as_transparent_as_they_are(
         assert np.array_equal(np.array(image)[..., 3], layers[..., 3])
 
 
-def test_no_name_stands_twice_in_a_zip() -> None:
+def test_no_name_stands_twice_in_a_zip(open_page: Open, two: Store) -> None:
     names = ("a.jpg", "03-a.jpg", "a.jpg", "A.jpeg", "a.jpg")
-    photos = [SimpleNamespace(original=original.read(jpeg(scene(20, 20)), name)) for name in names]
-    done = [(photo, SimpleNamespace(pixels=photo.original.pixels)) for photo in photos]
-    with zipfile.ZipFile(io.BytesIO(noisy.archive(done))) as file:
+    page = upload(open_page(PAGE, two), *[(name, jpeg(scene(20, 20))) for name in names])
+    with zipped(press(page, "Clean all 5")) as file:
         assert len({name.casefold() for name in file.namelist()}) == len(names)
+
+
+def test_a_stop_amid_all_of_them_keeps_what_is_done(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in range(3)]
+    page = upload(open_page(PAGE, two), *files)
+
+    def stopped(*_: object) -> None:
+        st.stop()
+
+    with (
+        monkeypatch.context() as patched
+    ):  # the third is known, the first is cleaned, and the visitor stops the second
+        worked = noisy.worked
+        todo = iter([worked, stopped])
+        patched.setattr(noisy, "worked", lambda *words: next(todo)(*words))
+        page = press(page, "Clean all 3")
+    page = page.run()
+    assert "Stopped after 1 of 3." in " ".join(one.value for one in page.caption)
+    assert zipped(page).namelist() == ["0-denoised.png"]
+    assert [one.label for one in page.get("download_button")][-1] == "Download 1 as a zip"
+    page = press(page, "Go on")
+    assert not page.exception and zipped(page).namelist() == [f"{n}-denoised.png" for n in range(3)]
+    assert [one.label for one in page.get("download_button")][-1] == "Download all 3 as a zip"
 
 
 def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:
@@ -405,3 +429,46 @@ def test_other_pages_do_without_models_for_photographs(open_page: Open, two: Sto
         assert not opened.exception, page
     library = open_page("build/library.py", two, data="Soft strokes · 32×32 colour")
     assert not library.exception
+
+
+def test_the_box_names_what_is_shown_whatever_is_brought_or_taken_away(open_page: Open, two: Store) -> None:
+    page = upload(open_page(PAGE, two), ("a.png", png(scene(40, 30))), ("b.png", png(scene(50, 30, seed=1))))
+    assert page.selectbox(key="shown").value == "2. b.png" and metrics(page)["Size"] == "50 × 30"
+    page.selectbox(key="shown").set_value("1. a.png").run()
+    for n, name in enumerate(("a.png", "b.png", "c.png")):
+        page.file_uploader(key="photographs").upload(name, png(scene(40 + 10 * n, 30, seed=n)))
+    page.run()
+    assert page.selectbox(key="shown").value == page.session_state["shown"] == "3. c.png"
+    assert metrics(page)["Size"] == "60 × 30"
+    page.slider(key="texture").set_value(5).run()
+    assert page.selectbox(key="shown").value == "3. c.png" and metrics(page)["Size"] == "60 × 30"
+
+
+def test_files_are_added_to_those_that_were_there_before(open_page: Open, two: Store) -> None:
+    page = upload(open_page(PAGE, two), ("a.png", png(scene(40, 30))))
+    page = page.switch_page("pages/explore/vae.py").run().switch_page(f"pages/{PAGE}").run()
+    page = upload(page, ("b.png", png(scene(50, 30, seed=1))))
+    assert page.selectbox(key="shown").options == ["1. a.png", "2. b.png"]
+    assert "Still here: a.png." in [one.value for one in page.caption]
+    press(page, "Remove")
+    assert metrics(page)["Size"] == "50 × 30"
+    assert "Still here" not in " ".join(one.value for one in page.caption)
+
+
+def test_what_is_transparent_is_neither_judged_nor_changed(open_page: Open, two: Store) -> None:
+    y, x = np.mgrid[:90, :120]
+    alpha = np.where(np.hypot(y - 45, x - 60) < 40, 255, 0).astype(np.uint8)
+    shown = scene(120, 90)
+    found = []
+    for hidden in (0, 255):
+        pixels = np.where(alpha[..., None] == 255, shown, hidden).astype(np.uint8)
+        page = upload(open_page(PAGE, two), ("leaf.png", png(np.dstack([pixels, alpha]))))
+        *_, cleaned = memory.kept("cleaned").values()
+        assert (cleaned.pixels[alpha == 0] == hidden).all()
+        found.append((cleaned.pixels[alpha == 255].tolist(), metrics(page)))
+    assert found[0] == found[1]
+
+
+def test_a_column_without_numbers_has_no_best() -> None:
+    assert trial.starred(["20.10", "20.12", "20.12", "–"]) == ["20.10", "20.12 ★", "20.12 ★", "–"]
+    assert trial.starred(["–", "–"]) == ["–", "–"]

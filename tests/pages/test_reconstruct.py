@@ -456,3 +456,13 @@ def test_a_pad_that_is_made_anew_has_what_was_drawn(open_page: Open, six: Store)
     page.session_state["pad"] = {"strokes": drawn}
     data = [json.loads(one.proto.json) for one in page.run().get("bidi_component")]
     assert [one["strokes"] for one in data if "strokes" in one] == [drawn]
+
+
+def test_who_has_no_more_in_the_table_keeps_no_more() -> None:
+    blank = np.zeros((1, 1, 3), np.uint8)
+    rows = [Row(title, 100, False, psnr, 0.5, blank) for title, psnr in (("Ours", 24.161), ("WebP", 24.164))]
+    assert photograph.said(rows).startswith("No other file of this size comes closer")
+    assert list(photograph.table(rows, 1)["PSNR (dB)"]) == ["24.16 ★", "24.16 ★"]
+    rows[1] = Row("WebP", 100, False, 24.166, 0.5, blank)
+    assert photograph.said(rows).startswith("WebP keeps more at this size")
+    assert list(photograph.table(rows, 1)["PSNR (dB)"]) == ["24.16", "24.17 ★"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import streamlit as st
@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core import intake, original, photos
 from core.evaluation import decibels
+from core.original import Original
 from core.photos import STRENGTHS, Wish
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import StoreError
@@ -21,7 +22,7 @@ from ui import runs, work
 from ui.components.compare import compare
 from ui.denoise import models as choice
 from ui.denoise.models import Models
-from ui.denoise.pictures import Photo, shown
+from ui.denoise.pictures import Photo, shown, which
 from ui.downloads import download
 from ui.html import block, captioned
 from ui.memory import kept, remembered
@@ -51,11 +52,17 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
         return
     wish = wished(*cells[1:])
     photo = one_of(pictures)
-    cleaned = clean(models, photo, wanted, wish)
-    if cleaned is not None:
-        present(models, photo, cleaned)
-    if len(pictures) > 1:
-        all_of_them(models, pictures, wanted, wish)
+    doing, done = work.stage(known(models, photo, wanted, wish))
+    with doing:
+        cleaned = clean(models, photo, wanted, wish)
+    with done():
+        if cleaned is None:
+            st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
+            st.button("Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop)
+        else:
+            present(models, photo, cleaned)
+        if len(pictures) > 1:
+            all_of_them(models, pictures, wanted, wish)
 
 
 def wished(left: DeltaGenerator, right: DeltaGenerator) -> Wish:
@@ -74,11 +81,7 @@ def wished(left: DeltaGenerator, right: DeltaGenerator) -> Wish:
 
 
 def one_of(pictures: Sequence[Photo]) -> Photo:
-    if len(pictures) == 1:
-        return pictures[0]
-    names = [f"{number}. {photo.name}" for number, photo in enumerate(pictures, 1)]
-    name = st.selectbox(f"Shown, of {len(pictures)}", names, len(names) - 1, key="shown")
-    return pictures[names.index(name)]
+    return pictures[which([photo.name for photo in pictures])]
 
 
 # --- the work ---------------------------------------------------------------------------------------------------
@@ -91,18 +94,13 @@ def clean(
 
     `number` tells buttons apart where several are cleaned in one run of the page, `told` says which of them this is.
     """
-    bare = replace(wish, texture=0.0)  # which asks nothing of the net
-    key = photo.key, wanted, bare, models.state
+    key = name_of(models, photo, wanted, wish)
     if st.session_state.get("stopped") == key and key not in kept("cleaned"):
-        st.info("Stopped. Nothing was changed.", icon=":material/stop_circle:")
-        st.button(
-            "Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop, key=f"again-{number}"
-        )  # fmt: skip
         return None
     found = remembered(
         "cleaned",
         key,
-        lambda: worked(models, photo, wanted, bare, key, number, told),
+        lambda: worked(models, photo, wanted, wish, key, number, told),
         lambda one: one.pixels.nbytes,
         KEPT,
     )
@@ -110,6 +108,16 @@ def clean(
         return found
     pixels = photos.textured(photo.pixels, found.pixels, wish.texture)
     return finished((*key, wish.texture), photo, pixels, found.by, found.noise)
+
+
+def name_of(models: Models, photo: Photo, wanted: str, wish: Wish) -> tuple[object, ...]:
+    """Of the work: texture asks nothing of the net."""
+    return photo.key, wanted, replace(wish, texture=0.0), models.state
+
+
+def known(models: Models, photo: Photo, wanted: str, wish: Wish) -> bool:
+    """Whether there is nothing to wait for."""
+    return name_of(models, photo, wanted, wish) in kept("cleaned")
 
 
 def worked(
@@ -124,21 +132,24 @@ def worked(
         st.button(
             "Stop", icon=":material/stop:", on_click=remember_the_stop, args=[key], key=f"stop-{number}"
         )
-        by, noise = models.fitting(wanted, photo.pixels)
-        tiles = photos.restored(models.restorers[by], photo.pixels, wish.knowing(noise))
-        pixels = work.through(tiles, bar, told)
+        seen = original.seen(photo.original)
+        by, noise = models.fitting(wanted, seen)
+        bare = replace(wish, texture=0.0)  # which is given back afterwards
+        tiles = photos.restored(models.restorers[by], seen, bare.knowing(noise))
+        pixels = original.covered(photo.original, work.through(tiles, bar, told))
     place.empty()
     return finished(key, photo, pixels, by, noise)
 
 
 def finished(key: object, photo: Photo, pixels: np.ndarray, by: str, noise: photos.Noise) -> Cleaned:
-    return Cleaned(key, pixels, by, noise, distance(photo.pixels, pixels), gain(photo, pixels))
+    return Cleaned(key, pixels, by, noise, distance(photo.original, pixels), gain(photo, pixels))
 
 
-def distance(before: np.ndarray, after: np.ndarray) -> float:
-    """Root of the mean squared difference, row by row: a large picture has no room for several copies of it."""
-    rows = zip(before, after, strict=True)
-    return float(np.sqrt(np.mean([np.square(a.astype(np.float32) - b).mean() for a, b in rows])))
+def distance(before: Original, after: np.ndarray) -> float:
+    """Root of the mean squared difference where anything can be seen, row by row: a large picture has no room for copies."""
+    rows = zip(before.pixels, after, strict=True)
+    share = 1.0 if before.alpha is None else max(int(np.count_nonzero(before.alpha)), 1) / before.alpha.size
+    return float(np.sqrt(np.mean([np.square(a.astype(np.float32) - b).mean() for a, b in rows]) / share))
 
 
 def gain(photo: Photo, pixels: np.ndarray) -> tuple[float, float] | None:
@@ -206,48 +217,68 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
     st.caption(f"The noise: {cleaned.noise.kind}.")
 
 
+@dataclass
+class Batch:
+    """All that were brought, on their way into one zip. Of each only its file is kept: a session may have no room for pixels."""
+
+    key: object = None  # of the pictures, and of what was asked for
+    begun: bool = False
+    going: bool = False
+    done: list[tuple[str, bytes]] = field(
+        default_factory=list
+    )  # names and files, in the order of the pictures
+
+
 def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
-    """Of all of them only the zip is kept: a session may have no room for their pixels."""
     key = wanted, wish, models.state, tuple((photo.key, photo.name) for photo in pictures)
-    made, file = st.session_state.get("archive", (None, b""))
-    if made != key:
-        st.session_state.pop("archive", None)
-        place = st.empty()
-        if not place.button(
-            f"Clean all {len(pictures)}", icon=":material/photo_library:", on_click=forget_the_stop
-        ):
-            return
-        place.empty()
-        file = archive(one_by_one(models, pictures, wanted, wish))
-        st.session_state["archive"] = key, file
-    download(
-        f"Download all {len(pictures)} as a zip",
-        lambda: file,
-        "denoised.zip",
-        "application/zip",
-        "folder_zip",
-    )
+    batch: Batch = st.session_state.get("batch", Batch())
+    if batch.key != key:
+        st.session_state.pop("batch", None)
+        batch = Batch(key)
+    start = st.empty()
+    if batch.going or not batch.begun:
+        words = f"Clean all {len(pictures)}"  # drawn while it works, too: Streamlit would leave the old one
+        start.button(
+            words, icon=":material/photo_library:", disabled=batch.going, on_click=begin, args=[batch]
+        )
+    if not batch.begun:
+        return
+    if batch.going:
+        batch.going = False  # what ends this run of the page before its time has stopped it
+        go_through(batch, models, pictures, wanted, wish)
+        start.empty()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        done = len(batch.done)
+        if done < len(pictures):
+            st.caption(f":material/stop_circle: Stopped after {done} of {len(pictures)}.", width="content")
+            st.button("Go on", icon=":material/play_arrow:", on_click=begin, args=[batch])
+        if done:
+            words = f"Download {'all ' if done == len(pictures) else ''}{done} as a zip"
+            download(words, lambda: archive(batch.done), "denoised.zip", "application/zip", "folder_zip")
 
 
-def one_by_one(
-    models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish
-) -> Iterator[tuple[Photo, Cleaned]]:
-    """Without those that the visitor has stopped."""
-    for number, photo in enumerate(pictures, 1):
+def begin(batch: Batch) -> None:
+    forget_the_stop()
+    batch.begun = batch.going = True
+    st.session_state["batch"] = batch
+
+
+def go_through(batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
+    """What is not done yet."""
+    taken = {name.casefold() for name, _ in batch.done}
+    for number, photo in list(enumerate(pictures, 1))[len(batch.done) :]:
         told = f"{number} of {len(pictures)}: {as_written(photo.name)}"
         cleaned = clean(models, photo, wanted, wish, number, told)
-        if cleaned is not None:
-            yield photo, cleaned
+        assert cleaned is not None, "a stop ends the run of the page, and is forgotten before the next one"
+        name = original.unused(original.denoised_name(photo.original), taken)
+        batch.done.append((name, original.write(photo.original, cleaned.pixels)))
 
 
-def archive(done: Iterable[tuple[Photo, Cleaned]]) -> bytes:
-    """Each file under its name, numbered where two have the same."""
+def archive(files: Iterable[tuple[str, bytes]]) -> bytes:
     buffer = io.BytesIO()
-    taken: set[str] = set()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for photo, cleaned in done:
-            name = original.unused(original.denoised_name(photo.original), taken)
-            file.writestr(name, original.write(photo.original, cleaned.pixels))
+    with zipfile.ZipFile(buffer, "w") as zipped:
+        for name, data in files:
+            zipped.writestr(name, data)
     return buffer.getvalue()
 
 

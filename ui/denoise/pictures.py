@@ -68,7 +68,7 @@ def pick(noisy: bool) -> list[Photo]:
 
 
 def uploads() -> list[Photo]:
-    limit = f"up to {original.MAX_BYTES // 2**20} MB each, at any size"
+    limit = f"up to {original.MAX_BYTES // 2**20} MB and {intake.MAX_PIXELS // 10**6} megapixels each"
     label = f"PNG, JPEG, WebP, BMP, TIFF or GIF, {limit}. They stay on this machine."
     found = files(label, "photographs", most=original.MAX_BYTES, arrived=show_the_newest)
     if len(found) > MOST:
@@ -78,6 +78,16 @@ def uploads() -> list[Photo]:
 
 def show_the_newest() -> None:
     st.session_state.pop("shown", None)
+
+
+def which(names: Sequence[str]) -> int:
+    """Draw the choice of one of several pictures, where there are several: the newest, until another one is chosen."""
+    if len(names) == 1:
+        return 0
+    numbered = [f"{number}. {name}" for number, name in enumerate(names, 1)]
+    if st.session_state.get("shown") not in numbered:
+        st.session_state["shown"] = numbered[-1]  # set, as a browser does not hear of a new default
+    return numbered.index(st.selectbox(f"Shown, of {len(numbered)}", numbered, key="shown"))
 
 
 def opened(files: Sequence[tuple[bytes, str]]) -> list[Photo]:

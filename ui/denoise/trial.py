@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from core import denoisers, photos
+from core import denoisers, original, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
 from core.pictures import as_floats
@@ -28,6 +28,7 @@ CLOSE = 128  # pixels a side of the part that stands side by side
 KINDS = ("noise", "blur", "file")  # what leaves every pixel in its place
 USUAL = {"gaussian": 0.1, "shot": 40.0, "impulse": 0.05, "speckle": 0.2, "masking": 0.1}
 SLOW = ("bm3d",)
+TRANSPARENT = " What is wholly transparent was filled with what surrounds it."
 REMEMBERED = 64  # results
 SEED = 0
 
@@ -60,11 +61,15 @@ def show(models: Models, photo: Photo) -> None:
     if not chosen:
         st.info("Choose at least one method.", icon=":material/touch_app:")
         return
-    clean = middle_of(photo.pixels if photo.clean is None else photo.clean)
+    clean = middle_of(original.seen(photo.original) if photo.clean is None else photo.clean)
     noisy = spoilt(clean, name, amount, seed)
     key = photo.key, name, amount, seed, models.state
-    results = measured(clean, noisy, key, [one for one in several if one.key in chosen])
-    report(photo, clean, noisy, results)
+    wanted = [one for one in several if one.key in chosen]
+    doing, done = work.stage(all((key, one.key) in st.session_state.get("trials", {}) for one in wanted))
+    with doing:
+        results = measured(clean, noisy, key, wanted)
+    with done():
+        report(photo, clean, noisy, results)
 
 
 def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
@@ -135,6 +140,7 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
         "higher is better, ★ is best in its column. No method is told how strong the noise is: NL-means, total "
         "variation and wavelets go by an estimate, the first and last set as in scikit-image's examples. Seconds are those of "
         "this machine just now."
+        + (TRANSPARENT if photo.clean is None and photo.original.alpha is not None else "")
     )
     best = max(results, key=lambda one: one.psnr)
     titles = {one.key: one.title for one in results}
@@ -178,14 +184,17 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def marked(results: Sequence[Result]) -> pd.DataFrame:
-    """The same in words, the best of each column marked."""
-    psnr = max(one.psnr for one in results)
-    ssim = max((one.ssim for one in results if not math.isnan(one.ssim)), default=math.nan)
+    """The same in words, the best of each column marked, as far as it is shown."""
     return pd.DataFrame(
         {
             "method": [one.title for one in results],
-            "PSNR (dB)": [f"{one.psnr:.2f}{' ★' if one.psnr == psnr else ''}" for one in results],
-            "SSIM": [f"{one.ssim:.4f}{' ★' if one.ssim == ssim else ''}" for one in results],
+            "PSNR (dB)": starred([f"{one.psnr:.2f}" for one in results]),
+            "SSIM": starred(["–" if math.isnan(one.ssim) else f"{one.ssim:.4f}" for one in results]),
             "seconds": [f"{one.seconds:.2f}" for one in results],
         }
     )
+
+
+def starred(numbers: Sequence[str]) -> list[str]:
+    best = max((float(one) for one in numbers if one != "–"), default=None)
+    return [f"{one} ★" if one != "–" and float(one) == best else one for one in numbers]

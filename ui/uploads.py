@@ -56,11 +56,19 @@ def from_before(key: str, here: list[File], single: bool) -> list[File]:
         before = before + last
     elif single:
         before = []
-    if sum(len(data) for data, _ in before + here) > KEPT:
-        st.session_state.pop(kept_as(key), None)
-    else:
-        st.session_state[kept_as(key)] = before, here
+    if before and size(before + here) > KEPT:
+        before = []
+        st.toast(
+            f"What was still here is gone: all together has more than {KEPT // 2**20} MB.",
+            icon=":material/delete:",
+        )
+    st.session_state[kept_as(key)] = before, here if size(here) <= KEPT else []
     return before
+
+
+def size(files: list[File]) -> int:
+    """In bytes."""
+    return sum(len(data) for data, _ in files)
 
 
 def tell(before: list[File], key: str, arrived: Callable[[], None]) -> None:

@@ -20,7 +20,7 @@ from core.photos import Wish
 from core.store import Store
 from tests.pages.conftest import Open, shown, trained
 from tests.photographs import denoiser, jpeg, scene
-from ui import memory
+from ui import memory, uploads
 from ui.denoise import noisy, pictures, trial
 from ui.denoise.models import sees
 from ui.denoise.pictures import Photo, example
@@ -453,6 +453,19 @@ def test_files_are_added_to_those_that_were_there_before(open_page: Open, two: S
     press(page, "Remove")
     assert metrics(page)["Size"] == "50 × 30"
     assert "Still here" not in " ".join(one.value for one in page.caption)
+
+
+def test_what_was_there_before_makes_room_and_that_is_said(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = png(scene(40, 30)), png(scene(50, 30, seed=1))
+    monkeypatch.setattr(uploads, "KEPT", len(one) + len(other) - 1)
+    page = upload(open_page(PAGE, two), ("a.png", one))
+    page = page.switch_page("pages/explore/vae.py").run().switch_page(f"pages/{PAGE}").run()
+    page = upload(page, ("b.png", other))
+    assert "What was still here is gone" in page.toast[0].value and metrics(page)["Size"] == "50 × 30"
+    page.run()
+    assert not page.exception and not page.toast and metrics(page)["Size"] == "50 × 30"
 
 
 def test_what_is_transparent_is_neither_judged_nor_changed(open_page: Open, two: Store) -> None:

@@ -447,7 +447,7 @@ def test_a_store_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="The store .*file cannot be read: Not a directory. Choose another"):
         Store(tmp_path / "file").list()
-    with pytest.raises(StoreError, match="file cannot be written: .* choose another folder"):
+    with pytest.raises(StoreError, match="file cannot be written: .* Choose another folder"):
         new(tmp_path / "file")
 
 

@@ -209,7 +209,7 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
 
 
 def zipped(page: AppTest) -> zipfile.ZipFile:
-    return zipfile.ZipFile(io.BytesIO(noisy.archive(page.session_state["batch"].done)))
+    return zipfile.ZipFile(io.BytesIO(noisy.archive(page.session_state["album"].done)))
 
 
 def press(page: AppTest, label: str) -> AppTest:
@@ -241,7 +241,7 @@ def test_all_of_them_come_back_even_where_memory_holds_one(
     assert len(memory.kept("cleaned")) == len(memory.kept("originals")) == 1
     assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "02-1-denoised.png"]
     page.slider(key="strength").set_value(0).run()
-    assert "batch" not in page.session_state  # it was of another strength
+    assert "album" not in page.session_state  # it was of another strength
     press(page, "Clean all 3")
     with zipped(page) as file:
         assert np.array_equal(np.array(Image.open(file.open("1-denoised.png"))), scene(40, 30, seed=1))

@@ -231,9 +231,9 @@ class Batch:
 
 def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
     key = wanted, wish, models.state, tuple((photo.key, photo.name) for photo in pictures)
-    batch: Batch = st.session_state.get("batch", Batch())
+    batch: Batch = st.session_state.get("album", Batch())
     if batch.key != key:
-        st.session_state.pop("batch", None)
+        st.session_state.pop("album", None)
         batch = Batch(key)
     start = st.empty()
     if batch.going or not batch.begun:
@@ -260,7 +260,7 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
 def begin(batch: Batch) -> None:
     forget_the_stop()
     batch.begun = batch.going = True
-    st.session_state["batch"] = batch
+    st.session_state["album"] = batch
 
 
 def go_through(batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:

@@ -95,7 +95,7 @@ BOX = {
             "photo_autoencoder",
             5_000,
             {"half": True, "width": 192, "crop": 128},
-            (Round(2_500, settings={"lr": 5e-4}),),
+            (Round(2_500, settings={"lr": 5e-4}), Round(4_500, settings={"lr": 5e-4}, seed=2)),
         ),
     )
 }

@@ -14,7 +14,7 @@ from core.verbs.console import say
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,6 +82,14 @@ class Patient:
         rows = [[number(row[side].get(name)) for side, name in terms] for row in self.history]
         return [tuple(value for value in row if value is not None) for row in rows if None not in row]
 
+    def epoch(self, place: int) -> int:
+        """Of a line of the history, which leaves some out where there are thousands."""
+        return int(number(self.history[place].get("epoch")) or place + 1)
+
+    @property
+    def epochs(self) -> int:
+        return self.epoch(len(self.history) - 1) if self.history else 0
+
     def late(self, side: str, name: str) -> float | None:
         """The mean of a term over the last fifth of the epochs."""
         values = [value for (value,) in self.course((side, name))]
@@ -120,7 +129,7 @@ def patient(run: Run) -> Patient:
         family=kind.key,
         config=config,
         plan=run.record.plan,
-        history=run.metrics(),
+        history=evened(run.metrics()),
         report=kept(run),
         status=run.status,
         headline=kind.headline,
@@ -129,6 +138,17 @@ def patient(run: Run) -> Patient:
         limits=limits,
         classes=run.record.dataset.get("class_names", ()),
     )
+
+
+def evened(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Lines as far apart as the furthest: where thousands of epochs leave some out, they leave out more towards the end, and the
+    last fifth of the lines is to be that of the epochs."""
+    apart = max((after["epoch"] - before["epoch"] for before, after in pairwise(history)), default=1)
+    kept: list[Mapping[str, Any]] = []
+    for line in reversed(history):  # the last one is what a run is judged by
+        if not kept or kept[-1]["epoch"] - line["epoch"] >= apart:
+            kept.append(line)
+    return kept[::-1]
 
 
 def diagnose(patient: Patient) -> list[Finding]:
@@ -148,7 +168,7 @@ def diverged(patient: Patient) -> Finding | None:
     return Finding(
         "diverged",
         "Training broke down",
-        f"A number stopped being finite after {epochs(len(patient.history))}; the model is the last one before that.",
+        f"A number stopped being finite after {epochs(patient.epochs)}; the model is the last one before that.",
         *change(patient, "lr", 1 / 3).within("Train a new run with smaller steps: {}."),
     )
 
@@ -165,7 +185,7 @@ def unfinished(patient: Patient) -> Finding | None:
     if patient.status not in ("stopped", "interrupted"):
         return None
     planned, seconds = number(patient.plan.get("epochs")), number(patient.plan.get("seconds"))
-    done = len(patient.history)
+    done = patient.epochs
     spent = (number(patient.history[-1].get("seconds")) if done else None) or 0.0
     if planned is not None and done < NEARLY * planned:
         evidence = f"It has done {done} of {epochs(planned)}."
@@ -509,7 +529,7 @@ def undertrained(patient: Patient) -> Finding | None:
     steps = number(patient.history[-1].get("step")) if patient.history else None
     improving = bool(values) and min(values) == min(latest(values))
     if improving and steps is not None and (steps < LEAST_STEPS or len(values) == 1):
-        signs.append(f"it ended after {steps:.0f} steps, in {epochs(len(patient.history))}")
+        signs.append(f"it ended after {steps:.0f} steps, in {epochs(patient.epochs)}")
     if improving and (fallen := late_fall(patient, values)) > STILL_FALLING:
         amount = f"{fallen:.2f} nats a pixel" if is_density(patient) else f"{fallen:.0%}"
         signs.append(
@@ -612,7 +632,7 @@ def memorising(patient: Patient) -> Finding | None:
         )
     if not signs:
         return None
-    shorter = f": {best[0]} epochs instead of {len(patient.history)}" if best else ""
+    shorter = f": {best[0]} epochs instead of {patient.epochs}" if best else ""
     return Finding(
         "memorising",
         "It learns the training pictures by heart",
@@ -633,7 +653,7 @@ def turning_point(patient: Patient) -> tuple[int, float, float] | None:
     if share_of(patient, min(latest(validation)) - lowest, lowest) <= RISEN:
         return None
     # an epoch's training mean is of weights before its validation: those of the lowest lie between two of them
-    return (place + 1, lowest, validation[-1]) if training[-1] < training[place + 1] else None
+    return (patient.epoch(place), lowest, validation[-1]) if training[-1] < training[place + 1] else None
 
 
 def like_for_like(patient: Patient) -> str:

@@ -227,12 +227,13 @@ def is_deep(image: ImageFile.ImageFile) -> bool:
 
 
 def _see_deep_planes(image: ImageFile.ImageFile) -> None:
-    """Colours of 16 bits that lie one after the other, not packed, are bytes to Pillow, and the picture was stripes."""
+    """Colours of 16 bits that lie one after the other, not packed, are bytes to Pillow, and the picture would be stripes."""
     order = {b"II": "L", b"MM": "B"}[image.tag_v2.prefix]  # type: ignore[attr-defined]
     for number, tile in enumerate(image.tile):
         args: Any = tile.args
         if tile.codec_name == "raw" and len(args[0]) == 1:
-            image.tile[number] = tile._replace(args=(f"{args[0]};16{order}", *args[1:]))
+            mode = image.mode if args[0] == "I" else f"{args[0]};16{order}"
+            image.tile[number] = tile._replace(args=(mode, *args[1:]))
 
 
 def upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -318,8 +319,6 @@ def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:
         low, high, note = 0.0, 1.0, "values from 0 to 1 scaled to 8 bits"
     elif mode == "F" and low >= 0 and DIM < high <= 255:
         low, high, note = 0.0, 255.0, "fractional values rounded to 8 bits"
-    elif mode != "F" and low >= 0 and high <= 4095:
-        low, high, note = 0.0, 4095.0, "12-bit values scaled to 8 bits"
     elif mode != "F" and low >= 0 and high <= 65535:
         low, high, note = 0.0, 65535.0, SCALED
     else:

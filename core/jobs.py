@@ -44,7 +44,7 @@ KEPT = 50  # ended jobs
 TICKET = "%Y%m%d-%H%M%S-%f"
 KEPT_ESTIMATES = 10  # likewise
 LATEST = 1e11  # seconds: what lies in a store may claim any time
-LAST_WORDS = 2_000  # bytes of the log
+LAST_WORDS, LONGEST_ERROR = 2_000, 10_000  # bytes of the log
 THIS_JOB = "BOTTLENECK_JOB"
 
 OUTCOMES = ("done", "stopped", "failed")
@@ -135,18 +135,18 @@ class Job:
         with writing(self.folder):
             (self.folder / "stop").touch()
 
-    def last_words(self) -> str:
-        """The end of what the process said."""
+    def last_words(self, most: int = LAST_WORDS) -> str:
+        """The end of what the process said, in bytes."""
         try:
             with (self.folder / "log").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - LAST_WORDS))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - most))
                 return file.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""
 
     def last_error(self) -> str:
         """What it said went wrong, where these are its last words."""
-        last = self.last_words().rpartition("\n")[2]
+        last = self.last_words(LONGEST_ERROR).rpartition("\n")[2]
         return last.removeprefix(ERROR) if last.startswith(ERROR) else ""
 
     def output(self) -> str:

@@ -95,20 +95,23 @@ class Lab:
                     by_seed[other.record.training_plan().seed] = own
         return tuple(by_seed.values())
 
-    def search_key(self, run: Run) -> str:
-        return f"{run.id}-{run.weights_hash()}{SEARCH}"
+    def search_key(self, run: Run, weights: str | None = None) -> str:
+        """Of weights with this hash, by default of those that are there now."""
+        return f"{run.id}-{weights or run.weights_hash()}{SEARCH}"
 
     def measure(self, data: Dataset) -> Iterator[Progress]:
         """Measure what is missing and keep it. Raises StoreError."""
         methods: list[Method] = []
         runs = {run.id: run for run in self.runs}
-        searched = {run.id + SEARCH: self.search_key(run) for run in self.runs if self.search}
+        searched: dict[str, str] = {}
         for run in self.runs:
             if robustness.kept(run, data, self.protocol) is None:
                 methods.append(robustness.of_model(run, run.load()))
-            key = searched.get(run.id + SEARCH)
-            if key and robustness.kept_baseline(self.store.root, key, data, self.protocol) is None:
-                methods.append(robustness.searching(run, run.load()))
+            if self.search:
+                key = self.search_key(run)
+                if robustness.kept_baseline(self.store.root, key, data, self.protocol) is None:
+                    methods.append(robustness.searching(run, run.load()))
+                    searched[run.id + SEARCH] = self.search_key(run, run.weights_read)
         wanted = [
             key
             for key in self.baselines()

@@ -71,12 +71,11 @@ CHECKPOINT_EVERY = 20.0  # seconds of training that a crash may cost
 LOCK_PATIENCE = 1.0  # seconds; whoever asks for a status holds the lock for a moment
 REVISION_PATIENCE = 30.0  # seconds; a file is written within that
 STEP_EVERY = 0.5  # seconds between two lines of steps.jsonl, growing to a thousandth of the time spent
-EPOCHS_KEPT = (
-    2_000  # of a steady training; then an epoch has a line once another part of all time spent has passed
-)
+EPOCHS_KEPT = 2_000  # of a steady training; then one whenever as large a part of its time has passed
 MOST_STEPS = 10**12  # what lies in a store may claim more
 MOST_PREVIEWS = LIMITS["previews"][2]
 MAX_METRICS_BYTES = 2**26
+NO_WEIGHTS = "{} has no final weights, by which results are kept. Resume it first."
 UNFINAL = "checkpoint"  # in the place of a hash
 
 
@@ -179,9 +178,8 @@ class Run:
             model = self.record.outline()
             if self.weights_file.exists():
                 check_file(self.weights_file, MAX_TENSOR_BYTES)
-                self.weights_read = (
-                    self.weights_hash()
-                )  # before: what replaces them meanwhile has another one
+                # before they are: what replaces them meanwhile has another one
+                self.weights_read = self.weights_hash()
                 tensors, _ = read_tensors(self.weights_file)
             else:
                 self.weights_read = UNFINAL
@@ -205,12 +203,14 @@ class Run:
     def check_finished(self) -> None:
         """Raises StoreError where there are no final weights: what is computed is kept by them."""
         if not self.weights_file.exists():
-            raise StoreError(f"{self.id} has no final weights, by which results are kept. Resume it first.")
+            raise StoreError(NO_WEIGHTS.format(self.id))
 
     def check_unchanged(self) -> str:
         """The hash of the final weights. Raises StoreError where there are none, or others than were loaded or trained here."""
-        self.check_finished()
-        now = self.weights_hash()
+        try:
+            now = self.weights_hash()
+        except FileNotFoundError:
+            raise StoreError(NO_WEIGHTS.format(self.id)) from None
         if self.weights_read not in (None, now):
             raise StoreError(
                 f"{self.id} was trained on meanwhile, so this is of weights that it no longer has. Do it again."
@@ -301,12 +301,6 @@ class Run:
                             unwritten = event
                             if event.previews is not None:
                                 self.save_previews(event.epoch, event.previews)
-                            if (
-                                event.previews is not None
-                                or event.seconds - written_at >= event.seconds / EPOCHS_KEPT
-                            ):
-                                self.append_metrics(event)
-                                written_at, unwritten = event.seconds, None
                             due = event.epoch == 1 or event.seconds - saved_at > CHECKPOINT_EVERY / 10
                         case Stepped():
                             due = event.seconds - saved_at > CHECKPOINT_EVERY
@@ -317,8 +311,10 @@ class Run:
                             status, due = event.reason, event.reason == "stopped"
                         case Diverged():
                             status, due = "diverged", False
-                    if unwritten and status != "interrupted":  # the last one is what a run is judged by
+                    ends = due or status != "interrupted"  # a history ends where its weights do
+                    if unwritten and (ends or self.is_told(unwritten, written_at)):
                         self.append_metrics(unwritten)
+                        written_at, unwritten = unwritten.seconds, None
                     if due:
                         self.save_checkpoint(training)
                         saved_at = training.seconds
@@ -332,11 +328,18 @@ class Run:
                         yield event
                     except BaseException:  # the consumer has left
                         if status == "interrupted":
+                            if unwritten:
+                                self.append_metrics(unwritten)
                             self.save_checkpoint(training)
                         raise
             finally:
                 if status == "interrupted":
                     self.update(status=status)
+
+    @staticmethod
+    def is_told(event: EpochEnded, last: float) -> bool:
+        """Whether an epoch has a line of its own, where the last one had one at `last` seconds."""
+        return event.previews is not None or event.seconds - last >= event.seconds / EPOCHS_KEPT
 
     def save_checkpoint(self, training: Training) -> None:
         tensors, counters = training.state()

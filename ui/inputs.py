@@ -106,8 +106,8 @@ def upload_files(arrived: Callable[[], None], single: bool) -> list[tuple[bytes,
     label = f"PNG, JPEG, WebP, BMP, TIFF or GIF, up to {limit} each. They stay on this machine."
     found = files(label, "upload" if single else "uploads", single=single, arrived=arrived)
     if len(found) > MOST:
-        st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
-    return found[:MOST]
+        st.info(f"The last {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
+    return found[-MOST:]
 
 
 def brought() -> list[intake.Picture]:
@@ -190,7 +190,9 @@ def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Pi
             return str(refusal)
 
     key = blake2b(data, digest_size=16).digest(), name, background
-    return remembered("read", key, read, lambda one: 0 if isinstance(one, str) else one.pixels.nbytes, READ)
+    return remembered(
+        "read", key, read, lambda one: 1_000 if isinstance(one, str) else one.pixels.nbytes, READ
+    )
 
 
 def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:

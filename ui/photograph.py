@@ -208,13 +208,13 @@ def digest(pixels: np.ndarray) -> str:
 def table(rows: Sequence[Row], pixels: int) -> pd.DataFrame:
     """A row for each way, the best of each column marked, as far as it is shown."""
     fair = [row for row in rows if not row.larger] or rows
-    psnr, ssim = max(seen(row.psnr) for row in fair), max(round(row.ssim or 0.0, 4) for row in fair)
+    psnr, ssim = max(as_shown(row.psnr) for row in fair), max(round(row.ssim or 0.0, 4) for row in fair)
     return pd.DataFrame(
         {
             "kept as": [row.title for row in rows],
             "bytes": [f"{row.size:,}{' (no smaller file exists)' if row.larger else ''}" for row in rows],
             "bits per pixel": [f"{8 * row.size / pixels:.3f}" for row in rows],
-            "PSNR (dB)": [f"{row.psnr:.2f}{' ★' if seen(row.psnr) == psnr else ''}" for row in rows],
+            "PSNR (dB)": [f"{row.psnr:.2f}{' ★' if as_shown(row.psnr) == psnr else ''}" for row in rows],
             "SSIM": [
                 "" if row.ssim is None else f"{row.ssim:.4f}{' ★' if round(row.ssim, 4) == ssim else ''}"
                 for row in rows
@@ -223,7 +223,7 @@ def table(rows: Sequence[Row], pixels: int) -> pd.DataFrame:
     )
 
 
-def seen(psnr: float) -> float:
+def as_shown(psnr: float) -> float:
     """As the table shows it: who has no more there keeps no more."""
     return round(psnr, 2)
 
@@ -231,7 +231,7 @@ def seen(psnr: float) -> float:
 def said(rows: Sequence[Row]) -> str:
     """Who wins, in one sentence, and what the bytes are."""
     ours, *others = rows
-    better = [row.title for row in others if seen(row.psnr) > seen(ours.psnr) and not row.larger]
+    better = [row.title for row in others if as_shown(row.psnr) > as_shown(ours.psnr) and not row.larger]
     verdict = (
         f"{' and '.join(better)} {'keep' if len(better) > 1 else 'keeps'} more at this size"
         if better

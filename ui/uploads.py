@@ -42,15 +42,18 @@ def files(
     # always there: else all below would move, and what stood there linger while a page works
     beneath = st.empty()
     here = [(file.getvalue(), file.name) for file in several]
-    before = from_before(key, here, single)
+    before = remaining(key, here, single)
     if before:
         with beneath:
             tell(before, key, arrived)
     return before + here
 
 
-def from_before(key: str, here: list[File], single: bool) -> list[File]:
-    """What was brought before the uploader forgot it, which it has where nothing changed and yet nothing lies in it."""
+def remaining(key: str, here: list[File], single: bool) -> list[File]:
+    """What was brought before the uploader forgot it, which it has where nothing changed and yet nothing lies in it.
+
+    It is written down with what lies there now, and makes room where there is too much.
+    """
     before, last = st.session_state.get(kept_as(key), NOTHING)
     if not here:
         before = before + last

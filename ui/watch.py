@@ -114,7 +114,7 @@ class Watched:
             return f"Waiting for {ahead[-1].title} to end, {len(ahead)} ahead." if ahead else "It is next."
         epochs = self.run.metrics() if self.run and not self.active else []
         if epochs:
-            return f"{counted(len(epochs), 'epoch')} in {duration(epochs[-1]['seconds'])}"
+            return f"{counted(epochs[-1]['epoch'], 'epoch')} in {duration(epochs[-1]['seconds'])}"
         if last is None:
             return (
                 "Starting: reading the pictures and making the net." if self.active else "It has not begun."

@@ -27,6 +27,7 @@ def main() -> None:
     with st.container():  # else what is below would change places with the source
         chosen = pictures.pick(purpose == NOISY)
     if not chosen:
+        noisy.put_away()
         st.info("Choose a picture.", icon=":material/touch_app:")
     elif purpose == NOISY:
         noisy.show(found, chosen)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core import data, evaluation, judge, report
 from core.dataset import Dataset, Split
-from core.doctor import ILLNESSES, Finding, Patient, diagnose, patient
+from core.doctor import ILLNESSES, Finding, Patient, diagnose, evened, patient
 from core.families.contractive import Contractive
 from core.families.denoising import Denoising
 from core.families.gan import GAN
@@ -406,6 +406,27 @@ def test_a_run_that_was_all_but_done_misses_nothing() -> None:
         ]
 
     assert seen(598.0, 19) == [] and seen(500.0, 17) == ["unfinished", "unfinished"]
+
+
+def test_histories_that_leave_epochs_out_are_read_by_their_epochs() -> None:
+    def line(epoch: int) -> dict[str, Any]:
+        terms = {"train": {"mse": 1 / epoch}, "validation": {"mse": 1 + abs(epoch - 100) / 100}}
+        return {"epoch": epoch, "step": 10 * epoch, "seconds": float(epoch), **terms}
+
+    rows = evened([line(epoch) for epoch in (*range(1, 21), *range(30, 201, 10))])
+    told = [row["epoch"] for row in rows]
+    assert told == list(range(10, 201, 10)) and evened(rows) == rows
+    assert (
+        evened([line(epoch) for epoch in (1, 2, 3)]) == [line(epoch) for epoch in (1, 2, 3)]
+        and evened([]) == []
+    )
+    stopped = diagnose(Patient("vanilla", {}, {"epochs": 1_000}, rows, status="stopped", headline="mse"))
+    assert (
+        "It has done 200 of 1000 epochs." in next(one for one in stopped if one.key == "unfinished").evidence
+    )
+    ended = diagnose(Patient("vanilla", {}, {"epochs": 200}, rows, headline="mse"))
+    found = next(one for one in ended if one.key == "memorising")
+    assert "after 100 epochs" in found.evidence and "100 epochs instead of 200" in found.advice
 
 
 def test_a_run_that_was_stopped_can_go_on(trained: Train) -> None:

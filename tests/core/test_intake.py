@@ -90,6 +90,11 @@ def test_sixteen_bits_are_scaled_not_clipped(format: str) -> None:
     assert taken.notes == (intake.SCALED,)
 
 
+def test_what_is_dark_in_sixteen_bits_stays_dark() -> None:
+    taken = read(encoded(np.array([[0, 300, 4095]], np.uint16)), "x")
+    assert taken.pixels[0, :, 0].tolist() == [0, 1, 16]
+
+
 def test_sixteen_bit_colour_keeps_its_high_byte() -> None:
     row = b"\x00" + struct.pack(">6H", 0, 0x80FF, 0xFFFF, 0x0100, 0x1234, 0)
     taken = read(png(2, 1, row, depth=16, colour=2), "x")

@@ -227,6 +227,18 @@ def test_of_thousands_of_epochs_fewer_and_fewer_are_written(
     assert 50 < len(written) < 75  # about 20 (1 + log 10)
 
 
+def test_a_history_ends_where_its_weights_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "EPOCHS_KEPT", 1)  # a line for the first epoch alone
+    run = new(tmp_path, epochs=4)
+    training = run.begin(CPU)
+    for event in run.record_events(train(training, DATA), training):
+        if isinstance(event, EpochEnded) and event.epoch == 4:
+            break  # the consumer leaves at the very end
+    run = Run.open(run.folder)
+    follow(run, run.resume(CPU, DATA))
+    assert run.metrics()[-1]["epoch"] == 4 and run.status == "completed"
+
+
 # --- going on ---------------------------------------------------------------------------------------------------
 
 

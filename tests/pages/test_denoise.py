@@ -482,6 +482,14 @@ def test_what_is_transparent_is_neither_judged_nor_changed(open_page: Open, two:
     assert found[0] == found[1]
 
 
+def test_the_album_is_put_away_with_its_pictures(open_page: Open, two: Store) -> None:
+    files = [(f"{n}.png", png(scene(40, 30, seed=n))) for n in range(2)]
+    page = press(upload(open_page(PAGE, two), *files), "Clean all 2")
+    assert len(page.session_state["album"].done) == 2
+    page.segmented_control(key="source").set_value("Examples").run()
+    assert not page.exception and "album" not in page.session_state
+
+
 def test_a_column_without_numbers_has_no_best() -> None:
     assert trial.starred(["20.10", "20.12", "20.12", "–"]) == ["20.10", "20.12 ★", "20.12 ★", "–"]
     assert trial.starred(["–", "–"]) == ["–", "–"]

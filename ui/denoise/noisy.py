@@ -48,6 +48,7 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
     with cells[0]:
         wanted = choice.pick(models)
     if wanted in models.small:
+        put_away()
         through_small(models, wanted, one_of(pictures))
         return
     wish = wished(*cells[1:])
@@ -62,7 +63,9 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
         else:
             present(models, photo, cleaned)
         if len(pictures) > 1:
-            all_of_them(models, pictures, wanted, wish)
+            all_of_them(models, pictures, wanted, wish, photo)
+        else:
+            put_away()
 
 
 def wished(left: DeltaGenerator, right: DeltaGenerator) -> Wish:
@@ -178,16 +181,18 @@ def present(models: Models, photo: Photo, cleaned: Cleaned) -> None:
     compare(
         shown(came.pixels, "before", came, photo.key),
         shown(cleaned.pixels, "after", came, cleaned.key),
-        photo.size,
+        (came.pixels.shape[1], came.pixels.shape[0]),
         ("as it came", "cleaned"),
         f"{photo.name}, noisy on the left and cleaned on the right",
         key="compare",
         truth=None if photo.clean is None else shown(photo.clean, "truth", key=photo.key),
     )
-    width, height = photo.size
+    height, width = came.pixels.shape[:2]
     st.download_button(
         f"Download · {width}×{height} {original.suffix(came).lstrip('.').upper()}",
-        lambda: original.write(came, cleaned.pixels),
+        lambda: original.write(
+            photo.original, cleaned.pixels
+        ),  # which lives as long as the page: of large things one
         original.denoised_name(came),
         icon=":material/download:",
         type="primary",
@@ -221,31 +226,29 @@ def figures(models: Models, photo: Photo, cleaned: Cleaned) -> None:
 class Batch:
     """All that were brought, on their way into one zip. Of each only its file is kept: a session may have no room for pixels."""
 
-    key: object = None  # of the pictures, and of what was asked for
-    begun: bool = False
+    key: object  # of the pictures, and of what was asked for
     going: bool = False
-    done: list[tuple[str, bytes]] = field(
-        default_factory=list
-    )  # names and files, in the order of the pictures
+    done: list[tuple[str, bytes]] = field(default_factory=list)  # names and files, in this order
 
 
-def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
+def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish, looked_at: Photo) -> None:
     key = wanted, wish, models.state, tuple((photo.key, photo.name) for photo in pictures)
-    batch: Batch = st.session_state.get("album", Batch())
-    if batch.key != key:
-        st.session_state.pop("album", None)
+    batch: Batch | None = st.session_state.get("album")
+    if batch is None or batch.key != key:
+        put_away()
         batch = Batch(key)
     start = st.empty()
-    if batch.going or not batch.begun:
+    begun = "album" in st.session_state
+    if batch.going or not begun:
         words = f"Clean all {len(pictures)}"  # drawn while it works, too: Streamlit would leave the old one
         start.button(
             words, icon=":material/photo_library:", disabled=batch.going, on_click=begin, args=[batch]
         )
-    if not batch.begun:
+    if not begun:
         return
     if batch.going:
         batch.going = False  # what ends this run of the page before its time has stopped it
-        go_through(batch, models, pictures, wanted, wish)
+        go_through(batch, models, pictures, wanted, wish, looked_at)
         start.empty()
     with st.container(horizontal=True, vertical_alignment="center"):
         done = len(batch.done)
@@ -257,16 +260,25 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
             download(words, lambda: archive(batch.done), "denoised.zip", "application/zip", "folder_zip")
 
 
+def put_away() -> None:
+    """Files of pictures that are here no more, or were asked for otherwise."""
+    st.session_state.pop("album", None)
+
+
 def begin(batch: Batch) -> None:
     forget_the_stop()
-    batch.begun = batch.going = True
+    batch.going = True
     st.session_state["album"] = batch
 
 
-def go_through(batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish) -> None:
-    """What is not done yet."""
+def go_through(
+    batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish, looked_at: Photo
+) -> None:
+    """What is not done yet. What is `looked_at` stays in memory as long as there is room: the page draws it first."""
     taken = {name.casefold() for name, _ in batch.done}
     for number, photo in list(enumerate(pictures, 1))[len(batch.done) :]:
+        if known(models, looked_at, wanted, wish):
+            clean(models, looked_at, wanted, wish)
         told = f"{number} of {len(pictures)}: {as_written(photo.name)}"
         cleaned = clean(models, photo, wanted, wish, number, told)
         assert cleaned is not None, "a stop ends the run of the page, and is forgotten before the next one"

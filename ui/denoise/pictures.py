@@ -72,8 +72,8 @@ def uploads() -> list[Photo]:
     label = f"PNG, JPEG, WebP, BMP, TIFF or GIF, {limit}. They stay on this machine."
     found = files(label, "photographs", most=original.MAX_BYTES, arrived=show_the_newest)
     if len(found) > MOST:
-        st.info(f"The first {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
-    return opened(found[:MOST])
+        st.info(f"The last {MOST} of {len(found)} pictures are taken.", icon=":material/info:")
+    return opened(found[-MOST:])
 
 
 def show_the_newest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from core import denoisers, original, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
+from core.original import Original
 from core.pictures import as_floats
 from ui import work
 from ui.components.compare import compare
@@ -61,7 +63,7 @@ def show(models: Models, photo: Photo) -> None:
     if not chosen:
         st.info("Choose at least one method.", icon=":material/touch_app:")
         return
-    clean = middle_of(original.seen(photo.original) if photo.clean is None else photo.clean)
+    clean = middle_of(original.seen(cut(photo.original)) if photo.clean is None else photo.clean)
     noisy = spoilt(clean, name, amount, seed)
     key = photo.key, name, amount, seed, models.state
     wanted = [one for one in several if one.key in chosen]
@@ -99,11 +101,16 @@ def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
     )
 
 
+def cut(came: Original) -> Original:
+    """Its middle, of which alone anything is seen here."""
+    return replace(
+        came, pixels=inmost(came.pixels, SIDE), alpha=None if came.alpha is None else inmost(came.alpha, SIDE)
+    )
+
+
 def middle_of(pixels: np.ndarray) -> np.ndarray:
     """uint8 (H,W,C) -> (h,w,C), at most SIDE a side; one channel where there is no colour."""
-    height, width = pixels.shape[:2]
-    top, left = max(0, (height - SIDE) // 2), max(0, (width - SIDE) // 2)
-    return np.ascontiguousarray(denoisers.gray_as_one(pixels[top : top + SIDE, left : left + SIDE]))
+    return np.ascontiguousarray(denoisers.gray_as_one(inmost(pixels, SIDE)))
 
 
 def spoilt(clean: np.ndarray, name: str, amount: float | tuple[float, ...], seed: int) -> torch.Tensor:
@@ -165,10 +172,10 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
         download("This picture", lambda: encoded(one.pixels, "PNG"), file, "image/png", "download")
 
 
-def inmost(pixels: np.ndarray) -> np.ndarray:
-    """At most CLOSE a side."""
-    top, left = (max(0, length - CLOSE) // 2 for length in pixels.shape[:2])
-    return pixels[top : top + CLOSE, left : left + CLOSE]
+def inmost(pixels: np.ndarray, most: int = CLOSE) -> np.ndarray:
+    """At most so many a side."""
+    top, left = (max(0, length - most) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + most, left : left + most]
 
 
 def table(results: Sequence[Result]) -> pd.DataFrame:

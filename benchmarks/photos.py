@@ -72,6 +72,7 @@ BOX = {
                 Round(7_300, 4, {"crop": 128, "lr": 5e-4}),
                 Round(7_500, 4, {"crop": 128, "lr": 5e-4}, seed=6),
                 Round(7_500, 4, {"crop": 128, "lr": 5e-4}, seed=7),
+                Round(8_300, 4, {"crop": 128, "lr": 5e-4}, seed=8),
             ),
         ),
         Shipped(

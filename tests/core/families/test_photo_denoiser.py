@@ -229,11 +229,12 @@ def test_looks_are_the_mean_over_quarter_turns(count: int, monkeypatch: pytest.M
         assert not torch.allclose(model.restore(x, 0.1), each[0], atol=1e-4)
 
 
-@pytest.mark.parametrize(("halves", "count"), [(False, 1), (True, 3)])
+@pytest.mark.parametrize(("halves", "tiles", "count"), [(False, False, 1), (True, False, 2), (True, True, 3)])
 def test_a_processor_looks_as_often_as_it_has_time_for(
-    halves: bool, count: int, monkeypatch: pytest.MonkeyPatch
+    halves: bool, tiles: bool, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: halves)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
     assert photo_denoiser.looks(torch.device("cpu")) == count
     assert photo_denoiser.looks(torch.device("cuda")) == 3
 

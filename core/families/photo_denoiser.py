@@ -154,8 +154,8 @@ class PhotoDenoiser(Restorer):
 
 
 def looks(device: torch.device) -> int:
-    """How many a restorer takes: below two seconds for a megapixel on two cores, and a fortieth of what BM3D takes there, of which
-    three were a 37th without tiles."""
+    """How many a restorer takes: a megapixel stays below two seconds on two cores, and below a fortieth of what BM3D takes there,
+    of which three were a 37th without tiles."""
     if multiplies_tiles(device):
         return 3
     return 2 if multiplies_halves(device) else 1

@@ -56,6 +56,7 @@ def test_the_chosen_data_go_along_to_the_next_page(app: Server, page: Page) -> N
     expect(page.get_by_text("300 test pictures")).to_be_visible(timeout=PATIENCE)
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Try your own pictures").click()
+    expect(page.get_by_text("Choose at least one picture.")).to_be_visible(timeout=PATIENCE)
     page.get_by_test_id("stMain").get_by_text("Examples", exact=True).click()
     expect(page.locator(BOARD)).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("no compression").first).to_be_visible()  # 32 numbers for 64 pixels

@@ -142,7 +142,12 @@ def patient(run: Run) -> Patient:
 
 def evened(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Lines as far apart as the furthest: where thousands of epochs leave some out, they leave out more towards the end, and the
-    last fifth of the lines is to be that of the epochs."""
+    last fifth of the lines is to be that of the epochs. Shorter ones may lack a broken line, which is no reason to lose others.
+    """
+    from core.run import EPOCHS_KEPT
+
+    if not history or history[-1]["epoch"] <= EPOCHS_KEPT:
+        return [*history]
     apart = max((after["epoch"] - before["epoch"] for before, after in pairwise(history)), default=1)
     kept: list[Mapping[str, Any]] = []
     for line in reversed(history):  # the last one is what a run is judged by

@@ -177,9 +177,8 @@ def _mirrored(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
     rest = hidden.copy()
     edge = distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    for row in np.flatnonzero(
-        hidden.any(1)
-    ):  # row by row: a large picture has no room for all places at once
+    # row by row: a large picture has no room for all places at once
+    for row in np.flatnonzero(hidden.any(1)):
         columns = np.flatnonzero(hidden[row])
         rows, across = 2 * edge[0, row, columns] - row, 2 * edge[1, row, columns] - columns
         inside = (rows >= 0) & (rows < hidden.shape[0]) & (across >= 0) & (across < hidden.shape[1])

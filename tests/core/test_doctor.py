@@ -408,7 +408,9 @@ def test_a_run_that_was_all_but_done_misses_nothing() -> None:
     assert seen(598.0, 19) == [] and seen(500.0, 17) == ["unfinished", "unfinished"]
 
 
-def test_histories_that_leave_epochs_out_are_read_by_their_epochs() -> None:
+def test_histories_that_leave_epochs_out_are_read_by_their_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.run.EPOCHS_KEPT", 20)
+
     def line(epoch: int) -> dict[str, Any]:
         terms = {"train": {"mse": 1 / epoch}, "validation": {"mse": 1 + abs(epoch - 100) / 100}}
         return {"epoch": epoch, "step": 10 * epoch, "seconds": float(epoch), **terms}
@@ -416,10 +418,8 @@ def test_histories_that_leave_epochs_out_are_read_by_their_epochs() -> None:
     rows = evened([line(epoch) for epoch in (*range(1, 21), *range(30, 201, 10))])
     told = [row["epoch"] for row in rows]
     assert told == list(range(10, 201, 10)) and evened(rows) == rows
-    assert (
-        evened([line(epoch) for epoch in (1, 2, 3)]) == [line(epoch) for epoch in (1, 2, 3)]
-        and evened([]) == []
-    )
+    broken = [line(epoch) for epoch in (1, 2, 3, 9, 10, 20)]
+    assert evened(broken) == broken and evened([]) == [] and evened([line(99)]) == [line(99)]
     stopped = diagnose(Patient("vanilla", {}, {"epochs": 1_000}, rows, status="stopped", headline="mse"))
     assert (
         "It has done 200 of 1000 epochs." in next(one for one in stopped if one.key == "unfinished").evidence

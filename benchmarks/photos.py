@@ -1,7 +1,8 @@
 """Train the photo models in the box: `python -m benchmarks.photos PHOTOS [--only ID]`, each in the rounds that it had.
 
-A further round goes on from a run: `--only ID --from RUN --seconds S [--batch-size N] [--seed N] [--settings JSON]`, as in
-`--settings '{"crop": 96, "lr": 7e-4, "half": false}'`.
+A further round goes on from a run: `--only ID --from RUN --seconds S [--batch-size N] [--seed N] [--threads N]
+[--settings JSON]`, as in `--settings '{"crop": 96, "lr": 7e-4, "half": false}'`. Where its net has more blocks than that
+of the run, it begins as its equal.
 
 PHOTOS is a folder with photographs of BSDS500 that are in none of the usual test sets. Two more are left out, since they are in
 Set12 and very likely in RNI15. Weights are put away in half precision, after a look at what that costs; pictures of the
@@ -25,9 +26,10 @@ import torch
 from benchmarks.box import learn
 from core.data import Dataset, load
 from core.families import family
+from core.family import Family
 from core.run import Run
 from core.store import Store
-from core.tensors import write_tensors
+from core.tensors import read_tensors, write_tensors
 from core.training import Plan, validate
 
 LEFT_OUT = ("12003.jpg", "100075.jpg")
@@ -43,6 +45,7 @@ class Round:
     batch_size: int = 8
     settings: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0  # of its crops and its noise
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ def main() -> None:
         "--settings", type=json.loads, default={}, metavar="JSON", help="of that round, where it differs"
     )
     parser.add_argument("--seed", type=int, default=0, help="of that round's crops and noise")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of that round")
     parser.add_argument(
         "--ship", type=Path, metavar="FOLDER", help="only put away a run that has been trained elsewhere"
     )
@@ -142,16 +146,27 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
     run = Store().run(options.origin) if options.origin else None
     for each in rounds(one, options):
         config = kind.Config(**{**one.settings, **each.settings})
-        plan = Plan(seconds=each.seconds, batch_size=each.batch_size, seed=each.seed, threads=1)
-        run = store.create(kind(config, data.shape), plan, data, one.name, origin=run)
+        plan = Plan(seconds=each.seconds, batch_size=each.batch_size, seed=each.seed, threads=each.threads)
+        model = kind(config, data.shape)
+        run = store.create(model, plan, data, one.name, origin=run)
+        if run.record.origin:
+            deepen(run, model)
         learn(one.id, run, run.begin(torch.device("cpu")), data)
     assert run is not None
     return run
 
 
+def deepen(run: Run, model: Family) -> None:
+    """Blocks that the origin of a run has not begin as identities: their last convolution is zero."""
+    model.initialise(torch.Generator().manual_seed(run.record.training_plan().seed))
+    fresh = {name: value.zero_() if ".last." in name else value for name, value in model.state_dict().items()}
+    write_tensors(run.origin_file, fresh | read_tensors(run.origin_file)[0], {})
+
+
 def rounds(one: Shipped, options: argparse.Namespace) -> list[Round]:
     if options.origin or options.seconds:
-        return [Round(options.seconds or one.seconds, options.batch_size, options.settings, options.seed)]
+        seconds = options.seconds or one.seconds
+        return [Round(seconds, options.batch_size, options.settings, options.seed, options.threads)]
     return [Round(one.seconds), *one.further]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,3 +139,11 @@ def settle(page: Page) -> None:
         timeout=1000 * SETTLE_SECONDS
     )
     page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached", timeout=1000 * SETTLE_SECONDS)
+
+
+def until(page: Page, true: Callable[[], bool]) -> None:
+    """Wait for what no locator can see. Raises AssertionError where it does not become true."""
+    deadline = time.perf_counter() + SETTLE_SECONDS
+    while not true():
+        assert time.perf_counter() < deadline, f"not true within {SETTLE_SECONDS} s"
+        page.wait_for_timeout(50)

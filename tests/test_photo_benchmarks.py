@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks import denoise, exposure
-from benchmarks.photos import BOX, Round, Shipped, rounds, trained
+from benchmarks.photos import BOX, Round, Shipped, deepen, rounds, trained
 from core import photos
 from core.data import sample_photos
 from core.dataset import fixed_rng
@@ -21,6 +22,7 @@ from core.denoisers import automatic
 from core.evaluation import decibels
 from core.family import Restorer
 from core.store import Store
+from core.training import Plan
 from tests import toy
 from tests.photographs import denoiser, scene
 
@@ -127,15 +129,15 @@ def test_clean_pictures_are_told_of(
 
 
 def no_options(**more: object) -> argparse.Namespace:
-    usual = {"origin": None, "seconds": None, "batch_size": 8, "settings": {}, "seed": 0}
+    usual = {"origin": None, "seconds": None, "batch_size": 8, "settings": {}, "seed": 0, "threads": 1}
     return argparse.Namespace(**usual | more)
 
 
 def test_the_box_says_in_which_rounds_a_model_was_made() -> None:
     camera = BOX["photos-camera-noise"]
     assert rounds(camera, no_options())[:2] == [Round(2_500), Round(2_400)]
-    more = no_options(origin="x", seconds=60.0, batch_size=4, settings={"crop": 96}, seed=6)
-    assert rounds(camera, more) == [Round(60, 4, {"crop": 96}, seed=6)]
+    more = no_options(origin="x", seconds=60.0, batch_size=4, settings={"crop": 96}, seed=6, threads=2)
+    assert rounds(camera, more) == [Round(60, 4, {"crop": 96}, seed=6, threads=2)]
 
 
 def test_a_round_goes_on_from_the_one_before(tmp_path: Path) -> None:
@@ -148,3 +150,15 @@ def test_a_round_goes_on_from_the_one_before(tmp_path: Path) -> None:
     assert (last.record.config["crop"], last.record.plan["batch_size"]) == (32, 4)
     assert (first.record.config["crop"], first.record.plan["batch_size"]) == (16, 8)
     assert isinstance(run.restorer(), Restorer)
+
+
+def test_a_net_with_more_blocks_begins_as_the_equal_of_the_one_before(store: Store) -> None:
+    origin = store.runs()[0]
+    model = origin.restorer()
+    deeper = type(model)(replace(model.config, blocks=(3, 2)), model.shape)
+    run = store.create(deeper, Plan(epochs=1), toy.dataset(model.shape), origin=origin)
+    deepen(run, deeper)
+    begun = run.begin(torch.device("cpu")).model
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(begun.reconstruct(x), model.reconstruct(x))
+    assert sum(p.numel() for p in begun.parameters()) > sum(p.numel() for p in model.parameters())

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
 from tests.browser.conftest import cut_off
-from tests.serving import ROOT, Server, serving, settle, visit
+from tests.serving import ROOT, Server, serving, settle, until, visit
 
 WIDTH, HEIGHT = 1200, 900
 
@@ -322,8 +322,7 @@ def test_a_finger_taps_drags_and_scrolls(site: Server, finger: Page) -> None:
     assert away(centre(finger), 0.3, 0.6) <= 4
     top = spot(stage, 0.5, 0.0)[1]
     swipe(session, spot(stage, 0.6, 0.9), spot(stage, 0.6, 0.2))
-    finger.wait_for_timeout(300)
-    assert spot(stage, 0.5, 0.0)[1] < top - 50  # the page has scrolled
+    until(finger, lambda: spot(stage, 0.5, 0.0)[1] < top - 50)  # the page has scrolled
     assert divided(finger) == pytest.approx(25, abs=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.serving import Server, settle, visit
+from tests.serving import Server, settle, until, visit
 
 PATIENCE = 60_000  # milliseconds; the first visit waits for torch
 RUN = "mnist-vae-2-beta-1"
@@ -117,8 +117,7 @@ def test_a_finger_that_stays_after_a_pinch_undoes_nothing(app: Server, page: Pag
     finger("pointerdown", 1, 0.4)
     finger("pointerdown", 2, 0.6)
     finger("pointermove", 2, 0.8)
-    page.wait_for_timeout(100)
-    assert scale() == pytest.approx(2 * before)
+    until(page, lambda: scale() == pytest.approx(2 * before))
     finger("pointerup", 1, 0.4)
     finger("pointermove", 2, 0.79)
     page.wait_for_timeout(100)
@@ -139,8 +138,7 @@ def test_the_map_moves_zooms_and_shows_pictures_close_up(app: Server, page: Page
             page.wait_for_timeout(30)
     assert scatter.evaluate("e => e.memory.views[0].scale") > 20 * moved["scale"]
     page.get_by_role("button", name="Whole map").click()
-    page.wait_for_timeout(100)
-    assert scatter.evaluate("e => e.memory.views[0].scale") == pytest.approx(before["scale"])
+    until(page, lambda: scatter.evaluate("e => e.memory.views[0].scale") == pytest.approx(before["scale"]))
 
 
 def test_the_legend_isolates_a_class(app: Server, page: Page) -> None:
@@ -241,9 +239,10 @@ def test_two_variants_are_linked(app: Server, page: Page) -> None:
     top = page.locator("canvas.top").first
     top.scroll_into_view_if_needed()
     page.mouse.move(*spot(top, 0.5, 0.5))
-    page.wait_for_timeout(400)
-    texts = page.locator(".card span").all_text_contents()
-    assert len(texts) == 2 and texts[0] == texts[1] and "picture" in texts[0]
+    told = page.locator(".card span")
+    until(page, lambda: all("picture" in text for text in told.all_text_contents()))
+    one, other = told.all_text_contents()
+    assert one == other
 
 
 def test_a_narrow_window_holds_the_map(app: Server, page: Page) -> None:

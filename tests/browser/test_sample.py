@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, Route, WebSocket, expect
 from core import examples, export
 from core.pictures import png
 from core.store import Store
-from tests.serving import ROOT, Server, settle, visit
+from tests.serving import ROOT, Server, settle, until, visit
 from ui.decoding import MACHINE, SCRIPT, address_of_decoder
 
 HEADER = 60  # pixels that the page's own bar covers
@@ -65,6 +65,14 @@ def seen(page: Page) -> list[str]:
     return page.locator(".view canvas").evaluate_all("all => all.map(one => one.toDataURL())")
 
 
+def still(page: Page) -> list[str]:
+    """The pictures, once they no longer change."""
+    found: list[str] = []
+    while found != (found := seen(page)):
+        page.wait_for_timeout(300)
+    return found
+
+
 def developed(page: Page) -> list[str]:
     """The pictures of the first pin."""
     return (
@@ -97,12 +105,12 @@ def test_pictures_follow_the_pointer(app: Server, page: Page, engine: str) -> No
     assert page.locator(".canvas").evaluate("e => e.engine") == engine
     count, told = page.locator(".canvas").evaluate("e => [e.drawn, e.querySelector('.engine').textContent]")
     assert ("ms a picture" in told) == (count > 2)  # the first two warm up
-    shots = []
+    shots = [still(page)]
     for across, down in ((0.3, 0.3), (0.7, 0.6)):
         page.mouse.move(*spot(pad, across, down))
-        page.wait_for_timeout(800)
-        shots.append(seen(page))
-    assert len(shots[0]) == 2 and all(a != b for a, b in zip(*shots, strict=True))
+        until(page, lambda: all(a != b for a, b in zip(shots[-1], seen(page), strict=True)))
+        shots.append(still(page))
+    assert [len(shot) for shot in shots] == [2] * 3
     expect(page.locator(".engine")).to_contain_text("ms a picture")
 
 
@@ -113,8 +121,7 @@ def test_without_a_network_the_browser_goes_on(app: Server, page: Page, page_err
     before, shot = drawn(page), seen(page)
     page.mouse.move(*spot(pad, 0.2, 0.2))
     page.mouse.move(*spot(pad, 0.8, 0.7), steps=20)
-    page.wait_for_timeout(500)
-    assert drawn(page) > before and seen(page) != shot
+    until(page, lambda: drawn(page) > before and seen(page) != shot)
     page.context.set_offline(False)
     page_errors.clear()  # what Streamlit says of its own connection
 
@@ -142,11 +149,10 @@ def test_drag_pin_go_between_two_uploads_and_come_back_by_the_address(app: Serve
     with Image.open(io.BytesIO(Path(download.value.path()).read_bytes())) as film:
         assert film.n_frames == 48  # there and back
 
-    shot = seen(page)
+    shot = still(page)
     visit(page, page.url)
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
-    page.wait_for_timeout(500)
-    assert seen(page) == shot
+    until(page, lambda: seen(page) == shot)
 
 
 @pytest.mark.parametrize("plane", ["Codes", "Seeds&at=1234.567,3"])
@@ -155,18 +161,14 @@ def test_who_leaves_the_pad_leaves_the_place_that_was_set_down(app: Server, page
     before = page.url
     page.mouse.click(*spot(pad, 0.737, 0.41))
     page.wait_for_url(lambda url: url != before)
-    page.wait_for_timeout(400)
-    shot = seen(page)
+    shot = still(page)
     page.mouse.move(*spot(pad, 0.6, 0.1), steps=5)
-    page.wait_for_timeout(400)
-    assert seen(page) != shot
+    until(page, lambda: seen(page) != shot)
     page.mouse.move(*spot(pad, 0.6, -0.1), steps=5)
-    page.wait_for_timeout(400)
-    assert seen(page) == shot
+    until(page, lambda: seen(page) == shot)
     visit(page, page.url)
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
-    page.wait_for_timeout(500)
-    assert seen(page) == shot
+    until(page, lambda: seen(page) == shot)
 
 
 def test_a_step_there_and_back_ends_in_the_address_where_it_began(app: Server, page: Page) -> None:
@@ -184,8 +186,7 @@ def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: 
     for _ in range(60):
         page.keyboard.press("ArrowRight")
     page.wait_for_url("**at=3*")
-    page.wait_for_timeout(300)
-    assert seen(page) != shot
+    until(page, lambda: seen(page) != shot)
     expect(page.get_by_role("application", name="Plane of codes.")).to_be_focused()
     spoken, lines = page.locator(".spoken"), page.locator(".view p").all_inner_texts()
     expect(spoken).to_have_text(f"3.00, 0.00. Variational: {lines[0]}. GAN: {lines[1]}")
@@ -203,8 +204,8 @@ def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: 
 def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: Server, page: Page) -> None:
     pad = opened(page, app)
     page.mouse.dblclick(*spot(pad, 0.25, 0.3))
-    page.wait_for_timeout(400)
-    pinned = seen(page)
+    expect(page.get_by_role("button", name="Show pin 1")).to_be_visible()
+    pinned = still(page)
     page.mouse.dblclick(*spot(pad, 0.8, 0.8))
     expect(page.get_by_role("button", name="Show pin 2")).to_be_visible()
     settle(page)
@@ -212,9 +213,8 @@ def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: S
     shown.click()
     expect(shown).to_have_attribute("aria-pressed", "true")
     page.wait_for_url("**at=-0.5*")
-    page.wait_for_timeout(400)
-    assert seen(page) == pinned and page.get_by_role("button", name="Show pin").count() == 2
-    assert developed(page) == pinned
+    until(page, lambda: seen(page) == pinned == developed(page))
+    assert page.get_by_role("button", name="Show pin").count() == 2
     page.mouse.move(*spot(pad, 0.6, 0.6))
     expect(shown).to_have_attribute("aria-pressed", "false")
     page.mouse.move(*spot(pad, -0.1, 0.6))
@@ -229,8 +229,9 @@ def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: S
     expect(page.get_by_role("button", name="Show pin")).to_have_count(0, timeout=PATIENCE)
     page.get_by_test_id("stButtonGroup").get_by_text("Codes", exact=True).click()
     expect(page.get_by_role("button", name="Show pin")).to_have_count(2, timeout=PATIENCE)
+    settle(page)  # until then the canvas of the plane before may be there, too
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
-    assert developed(page) == pinned
+    until(page, lambda: developed(page) == pinned)
     page.get_by_role("button", name="Take pin 1 out").click()
     expect(page.get_by_role("button", name="Show pin")).to_have_count(1)
 
@@ -254,18 +255,16 @@ def test_before_the_decoders_come_nothing_is_black_and_a_pin_waits_for_its_pictu
     for route in held:
         route.continue_()
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
-    page.wait_for_timeout(500)
-    assert page.locator(".view canvas, .tray canvas").evaluate_all(pixels) == [True] * 4
+    until(page, lambda: page.locator(".view canvas, .tray canvas").evaluate_all(pixels) == [True] * 4)
 
 
 def test_the_server_decodes_until_the_browser_can(app: Server, page: Page) -> None:
     held: list[Route] = []
     page.route("**/api/decoder/**", lambda route: held.append(route))
     pad = opened(page, app, engine="socket")
-    shot = seen(page)
+    shot = still(page)
     page.mouse.move(*spot(pad, 0.3, 0.3))
-    page.wait_for_timeout(800)
-    assert all(a != b for a, b in zip(shot, seen(page), strict=True))
+    until(page, lambda: all(a != b for a, b in zip(shot, seen(page), strict=True)))
     for route in held:
         route.continue_()
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
@@ -287,30 +286,27 @@ def test_a_socket_that_closed_while_nobody_asked_gives_way(
     page.route("**/api/decoder/**", lambda route: route.abort())
     pad = opened(page, app, engine="socket")
     page.evaluate("decoders.forEach(one => one.close())")
-    page.wait_for_timeout(500)
-    shot = seen(page)
+    shot = still(page)
     page.mouse.move(*spot(pad, 0.3, 0.3))
     expect(page.locator(".engine")).to_contain_text("by rerun", timeout=PATIENCE)
-    page.wait_for_timeout(800)
-    assert all(a != b for a, b in zip(shot, seen(page), strict=True))
+    until(page, lambda: all(a != b for a, b in zip(shot, seen(page), strict=True)))
     page_errors[:] = [one for one in page_errors if "/api/decoder/" not in one]  # those that were kept back
 
 
 def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page: Page) -> None:
     opened(page, app)
-    shot = seen(page)
+    shot = still(page)
     dial = page.get_by_role("slider", name=re.compile(r"^Variational: added to z\d+$")).first
     dial.evaluate("e => { e.value = e.max; e.oninput() }")
-    page.wait_for_timeout(400)
-    after = seen(page)
+    until(page, lambda: seen(page) != shot)
+    after = still(page)
     assert after[0] != shot[0] and after[1] == shot[1]  # the first variant's number
     words = dial.get_attribute("aria-valuetext")
     assert words == f"{float(dial.evaluate('e => e.value')):.2f}" != "0.00"
     expect(page.locator(".dials label").first).to_contain_text(words)
     dial.press("Delete")
     expect(dial).to_have_attribute("aria-valuetext", "0.00")
-    page.wait_for_timeout(400)
-    assert seen(page) == shot
+    until(page, lambda: seen(page) == shot)
     names = page.locator(".dials input").evaluate_all("all => all.map(e => e.ariaLabel)")
     assert len(set(names)) == len(names) == 64
     for other in page.locator(".dials input").all()[:6]:
@@ -323,11 +319,10 @@ def test_numbers_that_say_less_are_folded_away(app: Server, page: Page) -> None:
     folded = page.locator("details .dials input")
     assert page.locator(".dials input:visible").count() == 12 and folded.count() == 52  # of twice 32 numbers
     assert page.locator("h5:visible").all_inner_texts() == ["Variational", "GAN"]
-    shot = seen(page)
+    shot = still(page)
     page.get_by_text("52 more numbers, which say less").click()
     folded.first.evaluate("e => { e.value = e.max; e.oninput() }")
-    page.wait_for_timeout(400)
-    assert seen(page) != shot
+    until(page, lambda: seen(page) != shot)
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (420, 800), (700, 450)])
@@ -356,8 +351,4 @@ def test_who_leaves_the_page_leaves_no_socket_open(app: Server, page: Page) -> N
     expect(page.get_by_role("heading", name="See what a model keeps of a picture")).to_be_visible(
         timeout=PATIENCE
     )
-    for _ in range(100):
-        if all(one.is_closed() for one in sockets):
-            break
-        page.wait_for_timeout(100)
-    assert all(one.is_closed() for one in sockets)
+    until(page, lambda: all(one.is_closed() for one in sockets))

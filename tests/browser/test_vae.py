@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.serving import Server, settle, visit
+from tests.serving import Server, settle, until, visit
 
 PATIENCE = 60_000  # milliseconds; the first visit waits for torch
 
@@ -36,6 +36,7 @@ def test_one_pointer_decodes_in_both_maps(app: Server, page: Page) -> None:
     seen = []
     for across, up in ((0.3, 0.4), (0.7, 0.6)):
         hover(page, planes.first, across, up)
+        until(page, lambda: decoded.evaluate_all(PIXELS) not in seen)
         page.wait_for_timeout(200)
         seen.append(decoded.evaluate_all(PIXELS))
     assert all(before != after for before, after in zip(*seen, strict=True))

@@ -97,11 +97,13 @@ BOX = [
 
 
 def make(one: Shipped, store: Store) -> None:
-    """A shipped run: trained, scored, and with its codes under shipped/."""
+    """Train a shipped run and put it away."""
     data = one.data()
     if one.id in store.folders():
         run = store.run(one.id)
         if run.status == "completed":
+            if not (run.folder / "shipped").exists():
+                put_away(run, run.load(), data)
             return
         training = run.resume(torch.device("cpu"), data)
     else:
@@ -112,21 +114,26 @@ def make(one: Shipped, store: Store) -> None:
         run.folder = run.folder.rename(store.root / one.id)
         training = run.begin(torch.device("cpu"))
     learn(one.id, run, training, data)
-    if one.dataset == EMOJI:
-        run.add_metrics(nearest=nearness(run.load(), data))
-    (run.folder / "cache").rename(run.folder / "shipped")
+    put_away(run, run.load(), data)
+
+
+def put_away(run: Run, model: Autoencoder, data: Dataset) -> None:
+    """Scored, with what was computed of it under shipped/, and without pictures of the dataset."""
+    summarise(run, model, data)
+    if data.name == EMOJI:
+        run.add_metrics(nearest=nearness(model, data))
     for name in MADE_WHILE_TRAINING:
         (run.folder / name).unlink(missing_ok=True)
+    (run.folder / "cache").rename(run.folder / "shipped")  # last: where it is, nothing is left to do
 
 
 def learn(id: str, run: Run, training: Training, data: Dataset) -> None:
-    """Train to the end of the plan, telling of every epoch, and keep the scores."""
+    """Train to the end of the plan, telling of every epoch."""
     torch.set_num_threads(training.plan.threads)
     for event in run.record_events(train(training, data), training):
         if isinstance(event, EpochEnded):
             numbers = {name: round(value, 4) for name, value in event.validation.items()}
             print(id, event.epoch, round(event.seconds), numbers, flush=True)
-    summarise(run, training.model, data)
 
 
 def nearness(model: Autoencoder, data: Dataset) -> dict[str, float]:

@@ -25,6 +25,7 @@ import torch
 
 from benchmarks.box import learn
 from core.data import Dataset, load
+from core.evaluation import summarise
 from core.families import family
 from core.family import Family
 from core.run import Run
@@ -121,6 +122,8 @@ def main() -> None:
         "--ship", type=Path, metavar="FOLDER", help="only put away a run that has been trained elsewhere"
     )
     options = parser.parse_args()
+    if (options.ship or options.origin) and not options.only:
+        parser.error("--ship and --from go with --only: which of the models it is")
     with tempfile.TemporaryDirectory() as scratch:
         data = photographs(options.photos, Path(scratch))
         for one in BOX.values():
@@ -151,7 +154,9 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
         run = store.create(model, plan, data, one.name, origin=run)
         if run.record.origin:
             deepen(run, model)
-        learn(one.id, run, run.begin(torch.device("cpu")), data)
+        training = run.begin(torch.device("cpu"))
+        learn(one.id, run, training, data)
+        summarise(run, training.model, data)
     assert run is not None
     return run
 

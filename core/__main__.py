@@ -9,11 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from core.errors import ERROR, Explained, one_line
+from core.errors import ERROR, INTERRUPTED, Explained, one_line
 from core.verbs.console import say
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads has seen enough
         close_stdout()
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        return INTERRUPTED
     except Explained as error:
         say(f"{ERROR}{one_line(str(error), 2_000)}")
         return EXIT_BAD_INPUT

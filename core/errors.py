@@ -1,6 +1,7 @@
 """What goes wrong for reasons that lie outside the program, and how it is said."""
 
 ERROR = "error: "  # how the command line begins to say why it ends
+INTERRUPTED = 130  # what it ends with then, as shells do
 
 
 class Explained(Exception):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.family import Autoencoder
-from core.files import write_bytes, writing
+from core.files import StoreError, write_bytes, writing
 from core.run import Run
 
 MOST_BYTES = 2**26
@@ -45,12 +45,18 @@ def file_of(run: Run, place: str = "cache") -> Path:
 
 
 def keep(run: Run, model: Autoencoder) -> Path:
-    """Beside the run's codes. Raises StoreError as `Run.keep` does."""
+    """Beside the run's codes. Raises StoreError as `Run.keep` does, and where it is too large to be sent."""
     run.check_unchanged()
     file = file_of(run)
+    decoder = onnx(model)
+    if len(decoder) > MOST_BYTES:
+        raise StoreError(
+            f"The decoder of {run.id} takes {len(decoder) / 2**20:.0f} MB; browsers are sent at most {MOST_BYTES / 2**20:.0f}. "
+            "Decode on the server, or train a smaller net."
+        )
     with writing(file):
         file.parent.mkdir(exist_ok=True)
-    write_bytes(file, onnx(model))
+    write_bytes(file, decoder)
     return file
 
 

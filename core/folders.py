@@ -55,6 +55,14 @@ def below_data() -> list[str]:
     return [path.name for path in found if not path.name.startswith(".") and _has_pictures(path)]
 
 
+def is_below_data(text: str) -> bool:
+    """Whether what follows a prefix names one of them."""
+    try:
+        return frame(text).path in below_data()
+    except DataError:
+        return False
+
+
 def _has_pictures(folder: Path) -> bool:
     """Whether a picture lies in it or in one of its sub-folders; a look at the first few names has to do."""
     names = itertools.chain(folder.glob("*"), folder.glob("*/*"))
@@ -114,16 +122,27 @@ def frame(text: str, default: int = DEFAULT_SIZE) -> Frame:
 
 def _parse_folder(name: str) -> Folder:
     asked = frame(name.removeprefix(PREFIX))
-    root = find_folder(asked.path)
+    root, path = located(asked.path)
+    if path != asked.path:
+        name = f"{PREFIX}{asked._replace(path=path)}"
+    return Folder(name, root, root.name, asked.size, asked.gray)
+
+
+def located(path: str) -> tuple[Path, str]:
+    """The folder, and a path that finds it from any working directory. Raises DataError."""
+    root = find_folder(path)
     if root is None:
         raise DataError(
-            f"There is no folder “{asked.path}”. It was looked for in BOTTLENECK_DATA "
+            f"There is no folder “{printable(path)}”. It was looked for in BOTTLENECK_DATA "
             f"({data_folder() or 'which is not set'}) and in {Path.cwd()}."
         )
+    if printable(str(root)) != str(root):
+        raise DataError(
+            f"The path {printable(str(root))} is no text, so that no run can name it. Rename the folder."
+        )
     data = data_folder()
-    if not os.path.isabs(asked.path) and not (data and root.is_relative_to(data.resolve())):
-        name = f"{PREFIX}{asked._replace(path=str(root))}"
-    return Folder(name, root, root.name, asked.size, asked.gray)
+    found_below = data is not None and root.is_relative_to(data.resolve())
+    return root, path if os.path.isabs(path) or found_below else str(root)
 
 
 def find_folder(path: str) -> Path | None:

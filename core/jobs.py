@@ -26,13 +26,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from core.errors import ERROR, Explained, one_line
+from core.errors import ERROR, INTERRUPTED, Explained, one_line
 from core.files import StoreError, held, json_text, read_json, read_text, write_bytes, writing
 from core.glance import store_root
 
@@ -188,11 +189,19 @@ class Jobs:
 
     def ahead(self, job: Job) -> list[Job]:
         """Who is at work in the lane of `job` or has an earlier ticket for it."""
-        return [one for one in self.all() if one.lane == job.lane and one.id < job.id and one.active]
+        return [
+            one
+            for one in self.all()
+            if one.lane == job.lane and one.active and (one.id < job.id or (one.started and one.id > job.id))
+        ]
 
     def training(self, run: str) -> Job | None:
         """The latest job that trains or trained this run."""
         return next((job for job in reversed(self.all()) if job.run == run), None)
+
+    def resuming(self, run: str) -> Job | None:
+        """The latest job that resumes it, or waits for its turn to."""
+        return next((job for job in reversed(self.active()) if resumes(job.arguments, run)), None)
 
     # --- starting ---
 
@@ -289,6 +298,10 @@ def interrupt(number: int) -> None:
         signal.raise_signal(number)
 
 
+def resumes(arguments: Sequence[str], run: str) -> bool:
+    return ("--resume", run) in pairwise(arguments) or f"--resume={run}" in arguments
+
+
 class Stop:
     """True once a signal, or a file called `wish`, has asked to stop.
 
@@ -324,14 +337,14 @@ class Stop:
     def ask(self, number: int, frame: FrameType | None) -> None:
         again, self.asked = self.asked, True
         if self.at_once:
-            raise SystemExit(0)
+            raise SystemExit(INTERRUPTED)
         if again and number == signal.SIGINT:
             raise KeyboardInterrupt
 
     def heed(self) -> None:
         """End the process where that was asked and got lost, as what a handler raises can while Python compiles an import."""
         if self.asked and self.at_once:
-            raise SystemExit(0)
+            raise SystemExit(INTERRUPTED)
 
     def __call__(self) -> bool:
         return self.asked

@@ -14,21 +14,23 @@ import numpy as np
 
 from core import intake
 from core.dataset import DataError, Dataset, Split, assembled
-from core.folders import PictureFile, find_folder, frame, picture_files, printable
+from core.folders import PictureFile, find_folder, frame, located, picture_files, printable
 
 OWN = "that of your own pictures"
 PREFIX = "pieces:"
 DEFAULT_SIZE = 160
 HELD = 20  # every so many photographs one is for validation, and one for the test
-MOST = 50_000  # pieces, 3.8 GB at 160 pixels a side
+MOST_BYTES = 2**32  # of pieces to learn from: 55,000 of 160 pixels a side
 
 
 def load(name: str) -> Dataset:
     """Pieces (N,3,SIZE,SIZE) of the training photographs; of the others the middle one. Raises DataError."""
     asked = frame(name.removeprefix(PREFIX), DEFAULT_SIZE)
-    root = find_folder(asked.path)
-    if root is None:
-        raise DataError(f"There is no folder “{asked.path}”. Give a path, or set BOTTLENECK_DATA.")
+    if asked.gray:
+        raise DataError(f"Pieces keep their colours: write {PREFIX}PATH or {PREFIX}PATH@{asked.size}.")
+    root, path = located(asked.path)
+    if path != asked.path:
+        name = f"{PREFIX}{path}@{asked.size}"
     return _read(name, root, asked.size, picture_files(root))
 
 
@@ -43,9 +45,9 @@ def _read(name: str, root: Path, size: int, files: tuple[PictureFile, ...]) -> D
     for number, photo in enumerate(photographs(root, size, files, problems)):
         held = {HELD // 2 - 1: 1, HELD - 1: 2}.get(number % HELD, 0)
         parts[held].extend([middle(photo, size)] if held else pieces(photo, size))
-        if len(parts[0]) > MOST:
+        if len(parts[0]) * 3 * size**2 > MOST_BYTES:
             raise DataError(
-                f"{root} holds more than {MOST:,} pieces. Take fewer photographs or a larger size."
+                f"{root} holds more than {MOST_BYTES / 2**30:.0f} GB of pieces. Take fewer photographs."
             )
     if not all(parts):
         first = f" The first problem: {min(problems)}" if problems else ""

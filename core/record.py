@@ -78,7 +78,7 @@ class Record:
         shape, names = values["shape"], values["dataset"].get("class_names", [])
         if len(shape) != 3 or not all(type(side) is int for side in shape):
             raise ValueError("its shape is not three whole numbers")
-        if shape[0] not in (1, 3) or not all(1 <= side <= 1024 for side in shape[1:]):
+        if shape[0] not in (1, 3) or not all(4 <= side <= 1024 for side in shape[1:]):
             raise ValueError(f"its shape {shape} is outside what the families handle")
         if values["status"] not in STATUSES:
             raise ValueError(f"its status is {values['status']!r}")

@@ -95,6 +95,15 @@ def spare_cores() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
+def free_cores() -> int:
+    """What the last minute left free, at least one: a second thread that had to wait for its core doubled the time."""
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not on every system
+        return 1
+    return max(1, round((os.cpu_count() or 1) - load))
+
+
 def take_threads(plan: Plan) -> int:
     """Those of the plan, as far as there are cores for them: a run may go on on a smaller machine. How many that is."""
     threads = min(plan.threads, os.cpu_count() or 1)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.archives import Archive, ArchiveError, Entry
+from core.data import local
 from core.errors import one_line
 from core.export import MOST_BYTES as MAX_ONNX_BYTES
 from core.files import StoreError, unborn, writing
@@ -52,7 +53,8 @@ def export(run: Run) -> bytes:
                 path for path in run.folder.rglob("*") if path.is_file() and not path.is_symlink()
             ):
                 name = path.relative_to(run.folder).as_posix()
-                if limit_of(name) is not None:
+                limit = limit_of(name)
+                if limit is not None and path.stat().st_size <= limit:
                     info = zipfile.ZipInfo(f"{run.id}/{name}", EPOCH)
                     info.external_attr = 0o644 << 16
                     packing = zipfile.ZIP_STORED if path.suffix in STORED else zipfile.ZIP_DEFLATED
@@ -118,4 +120,7 @@ def checked(folder: Path, id: str) -> Run:
         raise StoreError(f"{reason}. Export it once more where it comes from.") from None
     if run.record.status in ("created", "running"):
         run.update(status="interrupted")
+    named = local(run.record.dataset["name"])
+    if named != run.record.dataset["name"]:
+        run.update(dataset={**run.record.dataset, "name": named})
     return run

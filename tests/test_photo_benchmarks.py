@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks import denoise, exposure
-from benchmarks.photos import BOX, Round, Shipped, deepen, rounds, trained
+from benchmarks.photos import BOX, Round, Shipped, deepen, main, rounds, trained
 from core import photos
 from core.data import sample_photos
 from core.dataset import fixed_rng
@@ -138,6 +138,14 @@ def test_the_box_says_in_which_rounds_a_model_was_made() -> None:
     assert rounds(camera, no_options())[:2] == [Round(2_500), Round(2_400)]
     more = no_options(origin="x", seconds=60.0, batch_size=4, settings={"crop": 96}, seed=6, threads=2)
     assert rounds(camera, more) == [Round(60, 4, {"crop": 96}, seed=6, threads=2)]
+
+
+@pytest.mark.parametrize("flag", ["--ship", "--from"])
+def test_one_run_is_not_put_away_under_every_name(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["photos", "photos_train", flag, "a-run"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
 
 
 def test_a_round_goes_on_from_the_one_before(tmp_path: Path) -> None:

@@ -100,12 +100,8 @@ def offer_training(card: glance.Card, shelf: Shelf) -> None:
     """A link to Train, where that can open on the same pictures."""
     st.caption(f"No {card.title} model has been trained on {as_written(shelf.title)} yet.")
     if data := datasets.address(shelf.dataset):
-        st.page_link(
-            shell.to("build/train.py"),
-            label=f"Train {card.title}",
-            icon=":material/model_training:",
-            query_params={"family": card.title} | data,
-        )
+        asked = {"family": card.title} | data
+        shell.set_up("build/train.py", f"Train {card.title}", ":material/model_training:", asked)
 
 
 def tell(card: glance.Card) -> None:

@@ -25,12 +25,7 @@ def show(run: Run) -> None:
             icon=":material/stethoscope:",
         )
         if one.remedy and (address := again.address(run, one.remedy)):
-            st.page_link(
-                shell.to("build/train.py"),
-                label="Set up such a training",
-                icon=":material/tune:",
-                query_params=address,
-            )
+            shell.set_up("build/train.py", "Set up such a training", ":material/tune:", address)
     if not found:
         looked = "its scores and its history" if patient.report else "its history alone"
         st.caption(f":material/stethoscope: Nothing is wrong with this run that shows in {looked}.")

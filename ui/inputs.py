@@ -112,7 +112,7 @@ def upload_files(arrived: Callable[[], None], single: bool) -> list[tuple[bytes,
 
 def brought() -> list[intake.Picture]:
     """What lies in the uploader or the camera, as far as it can be read."""
-    lying = [*st.session_state.get("uploads", [])[:MOST], st.session_state.get("camera")]
+    lying = [*st.session_state.get("uploads", [])[-MOST:], st.session_state.get("camera")]
     outcomes = (_read(file.getvalue(), file.name, WHITE) for file in lying if file)
     return [outcome for outcome in outcomes if isinstance(outcome, intake.Picture)]
 

@@ -154,18 +154,26 @@ def pick_group(groups: Iterable[Group]) -> Group:
     return by_key[key]
 
 
-def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
-    """Draw the choice: these runs within reach, the others in a list; the ids of what was chosen."""
+def choose(group: Group, within_reach: tuple[Run, ...], page: str = "") -> list[str]:
+    """Draw the choice: these runs within reach, the others in a list; the ids of what was chosen.
+
+    Under keys of the page's own: what is within reach differs, and Streamlit would carry a choice of which nothing is there.
+    Where new runs have come into reach and none that was chosen is left, the choice is made anew.
+    """
     others = [run for run in group.runs if run not in within_reach]
     titles = {run.id: label(run, group) for run in others}
     titles |= {run.id: label(run, replace(group, runs=within_reach)) for run in within_reach}
+    key = f"{page}runs-{group.key}"
+    before = st.session_state.get(key)
+    if before and not {run.id for run in within_reach} & set(before):
+        del st.session_state[key]
     chosen = st.pills(
         "Variants",
         [run.id for run in within_reach],
         selection_mode="multi",
         default=[run.id for run in within_reach],
         format_func=titles.__getitem__,
-        key=f"runs-{group.key}",
+        key=key,
         bind="query-params",
         wrap=True,
     )
@@ -175,7 +183,7 @@ def choose(group: Group, within_reach: tuple[Run, ...]) -> list[str]:
             [run.id for run in others],
             format_func=titles.__getitem__,
             placeholder=f"{len(others)} more: other seeds, sizes and settings",
-            key=f"more-{group.key}",
+            key=f"{page}more-{group.key}",
             bind="query-params",
         )
     return chosen
@@ -251,9 +259,10 @@ def survey(run: Run) -> elbo.Survey | None:
 
 
 def stamp(run: Run, *names: str) -> tuple[int, ...]:
-    """Changes when the final weights do, or what is kept of them under these names."""
+    """Changes when the weights do, those of a run that still trains, too, or what is kept of them under these names."""
     files = (run.folder / place / f"{name}.safetensors" for name in names for place in ("cache", "shipped"))
-    return tuple(map(written, (run.weights_file, *files)))
+    weights = written(run.weights_file) or written(run.checkpoint_file)
+    return (weights, *map(written, files))
 
 
 @st.cache_resource(max_entries=8, ttl=A_MINUTE, show_spinner="Reading the pictures…")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ui import server
 from ui.words import data_title
 
 HERE = Path(__file__).parent
+ANEW = "anew"  # in an address that decides what a page opens on
 PAGES = HERE.parent / "pages"
 BRAND = HERE / "static" / "brand"
 STYLE = (HERE / "static" / "frame.css").read_text(encoding="utf-8")
@@ -168,18 +170,27 @@ def to(file: str) -> st.Page:
     return next(page(entry) for entries in MENU.values() for entry in entries if entry.file == file)
 
 
+def set_up(file: str, label: str, icon: str, asked: Mapping[str, str]) -> None:
+    """A link that sets a page up: what `asked` leaves out is to stand at its default there, whatever was chosen before."""
+    st.page_link(to(file), label=label, icon=icon, query_params={**asked, ANEW: "1"})
+
+
+def forget_if_set_up(decided: Callable[[str], bool]) -> None:
+    """Where such a link has led here, what stood in the widgets whose keys it decides."""
+    if ANEW in st.query_params:
+        del st.query_params[ANEW]
+        for key in list(filter(decided, map(str, st.session_state))):
+            del st.session_state[key]
+
+
 def offer_training(label: str, **asked: str) -> None:
     """A link to Train, which opens on the pictures that are learnt soonest."""
     from core.data import BY_NAME
 
     digits = BY_NAME["digits"]
     st.caption("Small digits are learnt in a minute or two.")
-    st.page_link(
-        to("build/train.py"),
-        label=label,
-        icon=":material/play_arrow:",
-        query_params={"data": data_title(digits.title, digits.shape), **asked},
-    )
+    asked = {"data": data_title(digits.title, digits.shape), **asked}
+    set_up("build/train.py", label, ":material/play_arrow:", asked)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from ui.html import block, data_uri
 from ui.jobs import latest, stop
 from ui.runs import data_of, has_codes
 from ui.theme import colour
-from ui.words import as_written, counted, duration
+from ui.words import as_written, counted, data_title, duration
 
 EVERY = 1.0  # seconds between two looks
 POINTS = 300  # of a curve
@@ -133,6 +133,8 @@ def find(id: str) -> Watched:
     jobs, store = Jobs(), Store()
     if id in store.folders():
         return Watched(jobs.training(id), store.run(id))
+    if any(one.id == id for one in store.deleted()):
+        raise StoreError(f"The run {id} was deleted. The Library can bring it back as long as it lies there.")
     job = jobs.job(id)
     return Watched(job, store.run(job.run) if job.run and job.run in store.folders() else None)
 
@@ -191,10 +193,9 @@ def actions(one: Watched) -> None:
         if st.button("Start again", icon=":material/replay:", type="primary"):
             go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
-        st.page_link(
-            shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:",
-            query_params={"source": "Upload"},
-        )  # fmt: skip
+        record = one.run.record
+        asked = {"data": data_title(record.data_title, record.shape), "source": "Upload"}
+        shell.set_up("explore/reconstruct.py", "Try your own pictures", ":material/upload:", asked)
         with st.popover("Train further", icon=":material/replay:"):
             st.markdown("A new run starts from these weights.")
             usual = one.run.record.plan.get("epochs") or 20

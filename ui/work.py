@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,20 +39,13 @@ def on_free_cores() -> Iterator[None]:
     """For photographs, whose nets are large enough to gain from it."""
     import torch
 
+    from core.training import free_cores
+
     torch.set_num_threads(free_cores())
     try:
         yield
     finally:
         torch.set_num_threads(1)
-
-
-def free_cores() -> int:
-    """What the last minute left free, at least one: a second thread that had to wait for its core doubled the time."""
-    try:
-        load = os.getloadavg()[0]
-    except (AttributeError, OSError):  # not on every system
-        return 1
-    return max(1, round((os.cpu_count() or 1) - load))
 
 
 def stage(ready: bool) -> tuple[DeltaGenerator, Callable[[], DeltaGenerator]]:

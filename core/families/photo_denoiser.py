@@ -25,6 +25,10 @@ from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
 from core.unet import FOLD, UNet, half_precision, multiplies_halves, multiplies_tiles
 
 STRONGEST = 55 / 255
+MIDST = (
+    15 / 255,
+    35 / 255,
+)  # levels of every other picture in training: a net for one level alone is better there
 SHARPEN = 8.0  # what is fine is small
 GRAY = 0.1  # share of pictures without colour
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -142,7 +146,9 @@ class PhotoDenoiser(Restorer):
         if self.config.noise == "camera":
             noisy = photographed(x, rng)
             return noisy, (noisy - x).square().mean((1, 2, 3)).sqrt()
-        sigma = STRONGEST * torch.rand(len(x), generator=rng, device=x.device)
+        anywhere, where = torch.rand((2, len(x)), generator=rng, device=x.device)
+        low, high = MIDST
+        sigma = torch.where(chance(x, 0.5, rng).flatten(), low + (high - low) * where, STRONGEST * anywhere)
         noise = torch.randn(x.shape, generator=rng, device=x.device)
         noise = torch.where(is_gray(x), noise[:, :1], noise)
         return x + sigma.view(-1, 1, 1, 1) * noise, sigma

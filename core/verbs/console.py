@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,10 +57,15 @@ def opened(path: Path) -> BinaryIO:
 
 
 def save(path: Path, data: bytes) -> None:
+    """Where a link leads, if it is one. Pipes and devices, as /dev/null, take the data and stay what they are."""
     from core.files import write_bytes, writing
 
+    path = Path(os.path.realpath(path))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(data)
+            return
     write_bytes(path, data)
 
 
@@ -78,7 +84,9 @@ def json_line(value: Any, indent: int | None = None) -> str:
 
 
 def terms(numbers: Mapping[str, float | None]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in numbers.items() if value is not None)
+    return "  ".join(
+        f"{one_line(name, 40)} {value:.4g}" for name, value in numbers.items() if value is not None
+    )
 
 
 def answer(options: argparse.Namespace, rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:

@@ -43,14 +43,19 @@ def named(text: str) -> Path:
 
 def denoise(options: argparse.Namespace) -> None:
     """Files that cannot be read are said and left out; bad input where nothing could be cleaned."""
+    import torch
+
     from core import original, photos
+    from core.folders import printable
     from core.intake import Refused
     from core.photos import STRENGTHS, Wish
+    from core.training import free_cores
 
     low, high = STRENGTHS
     if not low <= options.strength <= high or not 0 <= options.texture <= 1:
         raise BadInput(f"--strength lies between {low} and {high}, --texture between 0 and 1")
     models = chosen(options)
+    torch.set_num_threads(free_cores())
     wish = Wish(options.strength, options.texture)
     cleaned = 0
     pictures = [*wanted(options.file)]  # before anything is written among them
@@ -72,7 +77,7 @@ def denoise(options: argparse.Namespace) -> None:
         say(f"{path}: noise {255 * noise.sigma:.1f} of 255, {noise.kind}; cleaned by {name}")
         for note in photo.notes:
             say(f"{path}: {note}")
-        print(file)
+        print(printable(str(file)))
     if not cleaned:
         raise BadInput(
             "no picture was cleaned: name PNG, JPEG, WebP, BMP, TIFF or GIF files, or folders of them"

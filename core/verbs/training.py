@@ -228,7 +228,7 @@ class Download:
 
 def stop(options: argparse.Namespace) -> None:
     known = Jobs(options.store)
-    job = known.training(options.of) or known.job(options.of)
+    job = known.resuming(options.of) or known.training(options.of) or known.job(options.of)
     if not job.active:
         raise BadInput(f"{job.id} has ended already ({job.state})")
     job.stop()

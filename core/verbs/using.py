@@ -118,7 +118,7 @@ def evaluate(options: argparse.Namespace) -> None:
         run = store.run(options.run)
         if options.keep:
             run.check_finished()
-        model, data = ready(run), fitting(run)
+        model, data = ready(run), fitting(run, kept=options.keep)
         chosen = dict(importance_samples=options.importance_samples, pictures=options.pictures)
         with typed():
             found = report.examine(model, data, store.root, **chosen, tell=tell)
@@ -254,8 +254,7 @@ def sample(options: argparse.Namespace) -> None:
 
     if not 1 <= options.n <= 10_000:
         raise BadInput(f"-n lies between 1 and 10000, not {options.n}")
-    if not 0 <= options.seed < 2**31:
-        raise BadInput(f"--seed lies between 0 and {2**31 - 1}, not {options.seed}")
+    check_seed(options.seed)
     model = ready(Store(options.store).run(options.run))
     with torch.inference_mode():
         pictures = model.sample(options.n, torch.Generator().manual_seed(options.seed))
@@ -285,6 +284,7 @@ def lay_out(options: argparse.Namespace) -> None:
     from core.jobs import ANALYSIS
 
     own = not options.dataset and options.split == "test"
+    check_seed(options.seed)
     with options.work.lane(ANALYSIS):
         from core import evaluation, latent
         from core.store import Store
@@ -295,7 +295,8 @@ def lay_out(options: argparse.Namespace) -> None:
         codes = run.codes() if own else None
         if codes is None:
             options.work.progress(0.0, "Coding pictures")
-            codes = evaluation.codes(ready(run), fitting(run, options.dataset).split(options.split))
+            data = fitting(run, options.dataset, kept=own)
+            codes = evaluation.codes(ready(run), data.split(options.split))
         whole, codes = len(codes.codes), latent.sampled(codes)
         if len(codes.codes) < whole:
             say(f"{len(codes.codes):,} of {whole:,} codes are on the map")
@@ -348,7 +349,7 @@ def robustness(options: argparse.Namespace) -> None:
         store = Store(options.store)
         torch.set_num_threads(spare_cores())
         runs = tuple(store.run(id) for id in dict.fromkeys(options.run))
-        data = fitting(runs[0], options.dataset)
+        data = fitting(runs[0], options.dataset, kept=True)
         for run in runs:
             run.check_finished()
             if run.record.shape != data.shape:
@@ -366,6 +367,11 @@ def robustness(options: argparse.Namespace) -> None:
         print(options.out)
 
 
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise BadInput(f"--seed lies between 0 and {2**31 - 1}, not {seed}")
+
+
 def ready(run: Run) -> Autoencoder:
     import torch
 
@@ -375,8 +381,12 @@ def ready(run: Run) -> Autoencoder:
     return run.load()
 
 
-def fitting(run: Run, name: str | None = None) -> Dataset:
-    """The dataset with this name, by default the run's own. Raises BadInput where the run cannot see its pictures."""
+def fitting(run: Run, name: str | None = None, *, kept: bool = False) -> Dataset:
+    """The dataset with this name, by default the run's own. Raises BadInput where the run cannot see its pictures.
+
+    Likewise where its own have changed since it learnt from them, and what comes of it is to be kept: in another split, the
+    test may hold some of these.
+    """
     from core.data import load
 
     data = load(name or run.record.dataset["name"])
@@ -385,5 +395,8 @@ def fitting(run: Run, name: str | None = None) -> Dataset:
             f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}: name another dataset"
         )
     if not name and data.fingerprint != run.record.dataset.get("fingerprint"):
-        say(f"note: {data.name} no longer holds the pictures that {run.id} was trained on")
+        changed = f"{data.name} no longer holds the pictures that {run.id} was trained on"
+        if kept:
+            raise BadInput(f"{changed}, and its test may hold some of them. Train a new run.")
+        say(f"note: {changed}")
     return data

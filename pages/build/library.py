@@ -216,13 +216,13 @@ def manage(store: Store, run: Run, group: Group) -> None:
     id = "" if run.id in title else f" · {as_written(run.id)}"
     st.caption(f"**{as_written(title)}**{id}")
     known = {tag for other in group.runs for tag in other.record.tags} | set(run.record.tags)
+    fill_in(run)
     with st.form(f"form-{run.id}", border=False):
         name, tags, save = st.columns([4, 4, 1], vertical_alignment="bottom")
-        name.text_input("Name", run.record.name, max_chars=MAX_NAME, placeholder=run.id, key=f"name-{run.id}")
+        name.text_input("Name", max_chars=MAX_NAME, placeholder=run.id, key=f"name-{run.id}")
         tags.multiselect(
-            "Tags", sorted(known), list(run.record.tags), accept_new_options=True,
-            placeholder="Add some", key=f"tags-{run.id}",
-        )  # fmt: skip
+            "Tags", sorted(known), accept_new_options=True, placeholder="Add some", key=f"tags-{run.id}"
+        )
         save.form_submit_button("Save", width="stretch", on_click=rename, args=[store, run])
     if run.record.origin != run.id:  # a run that went on from itself took several
         st.caption("The command line that makes this run")
@@ -239,6 +239,15 @@ def manage(store: Store, run: Run, group: Group) -> None:
         st.button(
             "Delete", icon=":material/delete:", on_click=delete, args=[store, run.id], key=f"delete-{run.id}"
         )
+
+
+def fill_in(run: Run) -> None:
+    """The form, with what the record says; anew where somebody else has changed that."""
+    stands = run.record.name, run.record.tags
+    stood, name, tags = (f"{what}-{run.id}" for what in ("stood", "name", "tags"))
+    if name not in st.session_state or st.session_state.get(stood) != stands:
+        st.session_state[stood] = stands
+        st.session_state[name], st.session_state[tags] = run.record.name, list(run.record.tags)
 
 
 def rename(store: Store, shown: Run) -> None:

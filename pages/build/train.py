@@ -24,6 +24,8 @@ from ui.words import as_written, paper
 OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
 NUMBER, NAME = 110, 160  # pixels of fields
+KEYS = {one.key for one in FAMILIES}
+DECIDED = {"data", "family", "budget", *OWN, "batch", "seed"}  # by links from other pages
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ def watched(id: str, draw: Callable[[str], None]) -> None:
 
 
 def set_up() -> None:
+    shell.forget_if_set_up(lambda key: key in DECIDED or key.partition(".")[0] in KEYS)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("1 · Pictures", anchor=False)
@@ -108,11 +111,12 @@ def budget(pictures: int) -> tuple[Plan | None, str, str]:
         else:
             epochs = epochs_for(chosen, pictures)
             st.metric("Epochs", f"{epochs:,}", width=NUMBER)
+        _, first, last = LIMITS["seed"]
         batch = st.number_input(
             "Pictures a step", *LIMITS["batch_size"][1:], 64, key="batch", bind="query-params", width=NUMBER
         )
         seed = st.number_input(
-            "Seed", *LIMITS["seed"][1:], 0, key="seed", bind="query-params", width=NUMBER,
+            "Seed", first, last - max(SEEDS) + 1, 0, key="seed", bind="query-params", width=NUMBER,
             help="The same seed gives the same run.",
         )  # fmt: skip
         name = st.text_input("Name", placeholder="if you like", max_chars=80, width=NAME)

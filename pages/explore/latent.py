@@ -7,9 +7,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data import BY_NAME
+from core.errors import one_line
 from core.files import StoreError
 from core.store import Run
-from ui import inputs, jobs, runs
+from ui import inputs, jobs, runs, shell
 from ui.choices import choice
 from ui.components.scatter import Answer
 from ui.latent import chosen, glance, here, history, units, walk
@@ -27,6 +28,7 @@ def main() -> None:
     groups = runs.offered()
     if not groups:
         return
+    open_on_the_run(groups)
     chapter = choice(
         "Chapter",
         CHAPTERS,
@@ -60,6 +62,17 @@ def main() -> None:
     the_map(run, group, place)
 
 
+def open_on_the_run(groups: list[runs.Group]) -> None:
+    """Where the address names a run and nothing else says whose pictures, those that it was trained on."""
+    asked = st.query_params.get("run")
+    holding = next((group for group in groups if asked in [run.id for run in group.runs]), None)
+    if asked and holding is None:
+        said = f"The run {one_line(asked, 80)} is not among the trained models here. This is another one."
+        st.caption(f":material/search_off: {as_written(said)}")
+    if holding and "data" not in st.query_params and "data" not in st.session_state:
+        st.session_state["data"] = holding.key
+
+
 def pick(group: runs.Group, cell: DeltaGenerator) -> Run:
     """The run that the address names, else the first that is proposed."""
     by_id = {run.id: run for run in group.runs}
@@ -89,6 +102,8 @@ def the_map(run: Run, group: runs.Group, place: Ground) -> None:
     with cells[-2]:
         other = walk.pick_beside(run, group)
     beside = ground(other) if other else None
+    if other and beside is None:
+        st.caption(f"The codes of test pictures are not known for {as_written(runs.label(other, group))}.")
     if beside is not None and len(beside.codes.codes) != len(place.codes.codes):
         st.caption("The other variant coded other pictures, so the two cannot be linked.")
         beside = None
@@ -133,11 +148,25 @@ def in_the_lasso(place: Ground, beside: Ground | None, kind: str, answer: Answer
 
 
 def offer_codes(run: Run) -> None:
+    if run.status == "running":
+        st.info("This run is in training. Its codes come with its end.", icon=":material/hourglass:")
+        return
+    if not run.weights_file.exists():
+        st.info(
+            "This run was stopped. Its codes come with its end: resume it.", icon=":material/scatter_plot:"
+        )
+        st.page_link(
+            shell.to("build/train.py"),
+            label="To the run",
+            icon=":material/movie:",
+            query_params={"watch": run.id},
+        )
+        return
     name = run.record.dataset["name"]
     where = BY_NAME[name].title if name in BY_NAME else name
     st.info(
-        "The codes of test pictures are not known for this run: it was stopped, or trained elsewhere. "
-        f"{command('evaluate', run.id, '--keep')} computes them, with {as_written(where)} at hand.",
+        "The codes of test pictures are not known for this run. Examine it in the Library, or have "
+        f"{command('evaluate', run.id, '--keep')} compute them, with {as_written(where)} at hand.",
         icon=":material/scatter_plot:",
     )
 

@@ -12,7 +12,7 @@ from core.family import Autoencoder
 from core.pictures import as_floats
 from core.sampling import refine
 from core.store import Run
-from ui import board, inputs, photograph, runs, work
+from ui import board, inputs, photograph, runs, shell, work
 from ui.choices import choice
 from ui.downloads import download
 from ui.words import as_written
@@ -21,6 +21,7 @@ REFINEMENTS = 200  # steps of descent
 
 
 def main() -> None:
+    shell.forget_if_set_up(lambda key: key in ("data", "source"))
     st.title("What does each model keep?")
     about = st.empty()
     about.markdown("Every picture goes through every variant; what comes back is all that its code has kept.")
@@ -61,10 +62,13 @@ def for_photographs(groups: list[runs.Group], photographs: list[runs.Group]) -> 
 
 
 def open_fitting_group(groups: list[runs.Group], photographs: list[runs.Group]) -> None:
-    """Where a photograph has arrived, on the models for photographs."""
+    """Where a photograph has arrived, on the models for photographs; not once more where another file comes or goes."""
     fitting = for_photographs(groups, photographs)
-    if fitting and any(map(inputs.is_photograph, inputs.brought())):
+    found = {(one.name, one.pixels.shape) for one in inputs.brought() if inputs.is_photograph(one)}
+    known: set[object] = st.session_state.get("photographs", set())
+    if fitting and found - known:
         st.session_state["data"] = fitting.key
+    st.session_state["photographs"] = found
 
 
 def say_what_photographs_need(

@@ -25,7 +25,7 @@ def main() -> None:
     left, right = st.columns(2, gap="large")
     with right:
         group = runs.pick_group(groups)
-        chosen = runs.choose(group, group.replicated)
+        chosen = runs.choose(group, group.replicated, page="damaged-")
         if group.replicated != group.proposed:
             st.caption(
                 "These were trained with several seeds, so that what is found can hold for a family. "

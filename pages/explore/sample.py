@@ -14,6 +14,7 @@ from core.family import Autoencoder
 from core.store import Run
 from ui import inputs, jobs, runs
 from ui.choices import choice
+from ui.components.pad import was_drawn_on
 from ui.sampling import below, remembered, views
 from ui.sampling.below import MOST_SEED
 from ui.sampling.views import AROUND, CLASSES, ENGINES, SEEDS, THREE, Painter
@@ -82,10 +83,11 @@ def lacking(kind: str, corners: list[inputs.Input]) -> bool:
 def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -> list[inputs.Input]:
     """What was brought leaves its codes in the address; an address with codes and nothing brought gives them back."""
     source = st.session_state.get("source")
-    if pictures and source in ("Upload", "Camera", "Draw"):
+    drawn, untouched = source == "Draw", not was_drawn_on("pad")
+    if pictures and (source in ("Upload", "Camera") or (drawn and not untouched)):
         st.query_params["codes"] = remembered.written(painters, pictures)
         return pictures
-    if source not in ("Upload", "Camera"):  # where nothing is drawn, it was wiped away
+    if source not in ("Upload", "Camera") and not (drawn and untouched):  # what was drawn was wiped away
         forget_codes()
         return pictures
     found = remembered.read(st.query_params.get("codes", ""), painters)
@@ -93,7 +95,7 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
         st.caption(
             "The address remembers the codes of these pictures, not the pictures: what is shown of them is decoded."
         )
-    return list(found)
+    return list(found) or pictures
 
 
 def forget_codes() -> None:

@@ -33,10 +33,8 @@ def main() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         shown = cards.pick(shelf)
         with st.container(width="content", gap=None):
-            st.page_link(
-                shell.to("explore/reconstruct.py"), label="Try your own pictures", icon=":material/upload:",
-                query_params={"data": data_title(shelf.title, shelf.shape), "source": "Upload"},
-            )  # fmt: skip
+            asked = {"data": data_title(shelf.title, shelf.shape), "source": "Upload"}
+            shell.set_up("explore/reconstruct.py", "Try your own pictures", ":material/upload:", asked)
             st.page_link(
                 shell.to("explore/denoise.py"),
                 label="Clean a noisy photograph",

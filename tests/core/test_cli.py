@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from PIL import Image
 from core import evaluation, report
 from core.__main__ import main
 from core.data import load
+from core.errors import INTERRUPTED
 from core.families import FAMILIES, RESTORERS
 from core.jobs import Jobs, Stop
 from core.store import Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
+from core.verbs.console import save
 from tests.core.killed import CASES
 from tests.photographs import autoencoder, scene
 
@@ -126,7 +129,30 @@ def test_a_run_is_shown_with_its_history(run: Terminal, made: Run, root: Path) -
     assert "epoch    1  mse 0." in run("show", made.id)
 
 
+@posix
+def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    read: list[bytes] = []
+    reader.start()
+    save(tmp_path / "pipe", b"through")
+    reader.join(10)
+    assert read == [b"through"] and (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("target")
+    save(tmp_path / "link", b"there")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"there"
+
+
+def test_a_seed_that_no_generator_takes_is_refused(run: Terminal, made: Run) -> None:
+    for seed in (-1, 2**32):
+        assert "--seed lies between 0 and" in run.refused("map", made.id, "--seed", seed)
+
+
 def test_text_from_a_run_reaches_no_terminal_unwashed(run: Terminal, own: Run) -> None:
+    (own.folder / "metrics.jsonl").write_text(
+        (own.folder / "metrics.jsonl").read_text().replace('"mse"', '"\\u001b[2Jmse"')
+    )
+    assert "epoch    1  [2Jmse 0." in run("show", own.id)
     record = json.loads((own.folder / "run.json").read_text()) | {"name": "\x1b[2Jgone", "device": "\x1b[2J"}
     (own.folder / "run.json").write_text(json.dumps(record))
     (own.folder.parent / "evil\x1b[2J\n").mkdir()
@@ -421,6 +447,10 @@ def test_a_run_on_a_folder_goes_on_from_anywhere_unless_its_pictures_have_change
     (folder / "new.png").unlink()
     run("train", "--resume", stopped.id)
     assert Store().run(stopped.id).status == "completed"
+    Image.new("L", (9, 9), 250).save(folder / "new.png")
+    shutil.rmtree(Store().run(stopped.id).folder / "cache")  # kept codes are those of its own test
+    for asked in (("evaluate", stopped.id, "--keep"), ("map", stopped.id), ("robustness", stopped.id)):
+        assert "its test may hold some of them. Train a new run." in run.refused(*asked)
 
 
 # --- signals ----------------------------------------------------------------------------------------------------
@@ -432,7 +462,7 @@ def test_a_signal_ends_what_has_nothing_to_keep_and_asks_a_training_to_stop() ->
     with Stop() as stop:
         with pytest.raises(SystemExit) as left:
             signal.raise_signal(signal.SIGTERM)
-        assert left.value.code == 0
+        assert left.value.code == INTERRUPTED
     with Stop() as stop:
         assert not stop()
         stop.at_once = False
@@ -490,7 +520,7 @@ def test_a_signal_while_torch_is_imported_ends_quietly_and_leaves_no_run(
         "sys.meta_path.insert(0, Signal())\n"
     )
     process = started(tmp_path, *DIGITS, code=code)
-    assert process.communicate(timeout=60) == ("", "") and process.returncode == 0
+    assert process.communicate(timeout=60) == ("", "") and process.returncode == INTERRUPTED
     assert Store(tmp_path).list() == [] and Jobs(tmp_path).folders() == []
 
 

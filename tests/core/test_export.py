@@ -13,7 +13,7 @@ from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES, Vanilla
 from core.family import Autoencoder
-from core.store import Run, Store
+from core.store import Run, Store, StoreError
 from core.training import Plan
 
 
@@ -44,6 +44,16 @@ def test_a_decoder_is_kept_for_its_weights(tmp_path: Path, monkeypatch: pytest.M
         next(model.parameters()).add_(1)
     run.save_weights(model)
     assert export.kept(run) is None
+
+
+def test_a_decoder_that_no_browser_is_sent_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path)
+    monkeypatch.setattr(export, "MOST_BYTES", 1_000)
+    with pytest.raises(StoreError, match="Decode on the server, or train a smaller net"):
+        export.keep(run, run.load())
+    assert not export.file_of(run).exists()
 
 
 def test_a_link_is_no_decoder(tmp_path: Path) -> None:

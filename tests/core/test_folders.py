@@ -174,6 +174,17 @@ def test_names_that_are_no_text_survive(pics: Path) -> None:
     assert loaded.class_names[0] == "caf?" and loaded.problems[0].startswith("caf?/y.png: is empty")
 
 
+def test_a_folder_whose_own_name_is_no_text_is_refused(pics: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(pics) + b"-caf\xe9"))
+    try:
+        pics.rename(odd)
+    except OSError:
+        pytest.skip("this file system only takes names that are text")
+    for prefix in ("folder", "pieces"):
+        with pytest.raises(DataError, match=r"pics-caf\? is no text, so that no run can name it"):
+            load(f"{prefix}:{odd}@8")
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_too_few_pictures_is_an_error_that_counts_them(count: int, tmp_path: Path) -> None:
     folder = tmp_path / "few"

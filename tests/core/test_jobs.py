@@ -214,6 +214,19 @@ def test_a_lane_is_taken_in_the_order_of_the_tickets(tmp_path: Path) -> None:
         assert out <= turn + 0.01
 
 
+def test_who_came_later_and_is_at_work_is_ahead_and_a_resume_that_waits_is_found_by_its_run(
+    jobs: Jobs,
+) -> None:
+    first = jobs.create(["train", "--resume", "mnist-vae-1"], "First", lane="train-cpu")
+    later = jobs.create([], "Later", lane="train-cpu")
+    assert later in jobs.active() and jobs.ahead(first) == [] and jobs.resuming("mnist-vae-1") == first
+    assert jobs.training("mnist-vae-1") is None and jobs.resuming("mnist-vae") is None
+    busy = worker(jobs.store, "train-cpu", "busy", 60)
+    wait(lambda: [one.title for one in jobs.ahead(first)] == ["busy"])
+    busy.kill()
+    busy.communicate()
+
+
 def test_another_lane_is_free(tmp_path: Path) -> None:
     busy = worker(tmp_path, "train-cpu", "busy", 30)
     other = worker(tmp_path, module.ANALYSIS, "other")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import core.pieces
 from core.data import DataError, is_local, load
 from core.pieces import HELD, middle, pieces
 
@@ -58,6 +59,28 @@ def test_what_is_missing_is_said(folder: Path, tmp_path: Path) -> None:
         load(f"pieces:{folder}")
     with pytest.raises(DataError, match="sizes go from"):
         load(f"pieces:{folder}@2")
+
+
+def test_a_name_found_in_the_working_directory_is_found_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BOTTLENECK_DATA", raising=False)
+    monkeypatch.chdir(folder.parent)
+    data = load("pieces:photos@24")
+    monkeypatch.chdir("/")
+    assert load(data.name).fingerprint == data.fingerprint
+    monkeypatch.setenv("BOTTLENECK_DATA", str(folder.parent))
+    assert load("pieces:photos@24").name == "pieces:photos@24"
+
+
+def test_no_more_pieces_than_there_is_memory_for_and_none_without_colour(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core.pieces, "MOST_BYTES", 10 * 3 * 24**2)
+    with pytest.raises(DataError, match="Take fewer photographs"):
+        load(f"pieces:{folder}@24")
+    with pytest.raises(DataError, match="Pieces keep their colours"):
+        load(f"pieces:{folder}@24gray")
 
 
 def test_the_fingerprint_is_that_of_the_pixels(folder: Path) -> None:

@@ -620,6 +620,7 @@ BAD_RECORDS: list[tuple[Callable[[Run], None], str]] = [
     (field(plan={"epochs": 1, "wings": 2}), r"unknown fields \['wings'\] in its plan"),
     (field(shape=[1, 10**9, 8]), "is outside what the families handle"),
     (field(shape=[2, 8, 8]), "is outside what the families handle"),
+    (field(shape=[1, 2, 2]), "is outside what the families handle"),
     (field(shape=[1, 8]), "its shape is not three whole numbers"),
     (field(status="fine"), "its status is 'fine'"),
     (field(created=5), "created in run.json is int, not str"),

@@ -272,6 +272,13 @@ def test_no_name_stands_twice_in_a_zip(open_page: Open, two: Store) -> None:
         assert len({name.casefold() for name in file.namelist()}) == len(names)
 
 
+def test_a_stop_before_the_turn_of_all_of_them_stops_them_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = noisy.Batch("these", going=True)
+    monkeypatch.setattr(noisy.st, "session_state", {"album": batch})
+    noisy.remember_the_stop("this")
+    assert not batch.going
+
+
 def test_a_stop_amid_all_of_them_keeps_what_is_done(
     open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

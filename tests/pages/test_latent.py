@@ -390,6 +390,28 @@ def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp
     shutil.rmtree(run.folder / "cache")
     page = open_page(PAGE, Store(tmp_path), run=run.id)
     assert not page.exception and f"evaluate {run.id} --keep" in said(page)
+    other = of(Store(tmp_path), "vanilla")
+    page = open_page(PAGE, Store(tmp_path), run=other.id)
+    page.selectbox(key=f"beside-{other.id}").set_value(run.id).run()
+    assert "The codes of test pictures are not known for Variational." in said(page)
+    with run.held():
+        assert "Its codes come with its end" in said(open_page(PAGE, Store(tmp_path), run=run.id))
+
+
+def test_a_link_to_a_run_opens_the_pictures_that_it_was_trained_on(
+    open_page: Open, mapped: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = trained(Store(tmp_path), Vanilla, toy.dataset((3, 32, 32)))
+    groups = open_page(PAGE, Store(tmp_path)).selectbox(key="data").options
+    for id in (run.id, of(mapped, "vae").id):
+        page = open_page(PAGE, Store(tmp_path), run=id)
+        assert (
+            not page.exception
+            and page.selectbox(key=f"variant-{page.selectbox(key='data').value}").value == id
+        )
+    assert len(groups) == 2
+    assert r"The run \*\*gone\*\* is not among" in said(open_page(PAGE, Store(tmp_path), run="**gone**"))
 
 
 def test_the_history_is_turned_to_fit_and_runs_without_one_say_so(

@@ -582,6 +582,11 @@ def test_who_adds_a_tag_leaves_the_name_that_somebody_else_has_just_given(
     click(page, "Save")
     record = Run.open(run.folder).record
     assert (record.name, record.tags) == ("quoted in a paper", ("thesis",))
+    run.update(name="quoted twice")
+    page.run()
+    page.multiselect(key=f"tags-{run.id}").set_value([])
+    click(page, "Save")
+    assert (Run.open(run.folder).record.name, Run.open(run.folder).record.tags) == ("quoted twice", ())
 
 
 def test_a_search_for_what_reads_as_a_number_stays_in_the_address(open_page: Open, six: Store) -> None:

@@ -303,6 +303,26 @@ def test_runs_that_are_not_proposed_are_a_choice_away(open_page: Open, six: Stor
     assert shown(page).count(", Vanilla") > before.count(", Vanilla")
 
 
+def test_a_choice_of_which_nothing_is_within_reach_is_made_anew(open_page: Open, six: Store) -> None:
+    page = open_page(PAGE, six)
+    usual = page.pills(key="runs-digits").value
+    page.session_state["runs-digits"] = ["mnist-vae"]
+    assert page.run().pills(key="runs-digits").value == usual and not page.exception
+
+
+def test_a_link_from_elsewhere_decides_what_it_leaves_out(open_page: Open, photographs: Store) -> None:
+    page = open_page(PAGE, photographs)
+    page.selectbox(key="data").set_value("photographs").run()
+    page.query_params.clear()
+    page.query_params.update({"anew": "1", "source": "Upload"})
+    page.run()
+    assert (
+        page.selectbox(key="data").value == "digits"
+        and page.segmented_control(key="source").value == "Upload"
+    )
+    assert "anew" not in page.query_params
+
+
 # --- photographs at their own size ------------------------------------------------------------------------------
 
 
@@ -328,6 +348,17 @@ def test_an_uploaded_photograph_goes_through_a_bottleneck_at_its_own_size(
     assert list(table["kept as"]) == ["Photo autoencoder", "JPEG", "WebP"]
     assert table["bytes"][0] == f"{expected[0].size:,}"
     assert table["PSNR (dB)"][0].removesuffix(" ★") == f"{expected[0].psnr:.2f}"
+
+
+def test_who_went_back_to_the_small_models_stays_there_until_another_photograph_comes(
+    open_page: Open, photographs: Store
+) -> None:
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("a.png", colours()))
+    assert page.selectbox(key="data").value == "photographs"
+    page.selectbox(key="data").set_value("digits").run()
+    digit = ("digit.png", png(examples.pictures((1, 8, 8))[0][0]))
+    assert upload(page, ("a.png", colours()), digit).selectbox(key="data").value == "digits"
+    assert upload(page, digit, ("b.png", colours())).selectbox(key="data").value == "photographs"
 
 
 def test_the_photograph_that_came_last_is_the_one_shown(open_page: Open, photographs: Store) -> None:
@@ -454,6 +485,9 @@ def test_a_pad_that_is_made_anew_has_what_was_drawn(open_page: Open, six: Store)
     page = open_page(PAGE, six, source="Draw")
     drawn = [[[0.1, 0.1], [0.2, 0.9]]]
     page.session_state["pad"] = {"strokes": drawn}
+    data = [json.loads(one.proto.json) for one in page.run().get("bidi_component")]
+    assert [one["strokes"] for one in data if "strokes" in one] == [drawn]
+    page.session_state["pad"] = {}  # as after a look at a page without it
     data = [json.loads(one.proto.json) for one in page.run().get("bidi_component")]
     assert [one["strokes"] for one in data if "strokes" in one] == [drawn]
 

@@ -232,8 +232,8 @@ def test_two_variants_of_one_name_are_both_shown(open_page: Open, tested: Store,
     first.update(name="best")
     twin = Run.open(shutil.copytree(first.folder, tmp_path / "twin"))
     page = open_page(PAGE, Store(tmp_path))
-    (further,) = {first.id, twin.id} - set(page.pills(key="runs-digits").value)
-    page.multiselect(key="more-digits").set_value([further]).run()
+    (further,) = {first.id, twin.id} - set(page.pills(key="damaged-runs-digits").value)
+    page.multiselect(key="damaged-more-digits").set_value([further]).run()
     assert not page.exception
     assert all(f"Vanilla · best · {run.id}" in shown(page) for run in (first, twin))
     first.update(name="good")
@@ -260,7 +260,7 @@ def test_runs_of_any_shape_open(open_page: Open, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "parameter", ["data", "corruption", "level", "number", "fair", "every", "runs-digits"]
+    "parameter", ["data", "corruption", "level", "number", "fair", "every", "damaged-runs-digits"]
 )
 def test_nonsense_in_the_address_is_ignored(open_page: Open, tested: Store, parameter: str) -> None:
     page = open_page(PAGE, tested, **{parameter: "../<b>"})

@@ -377,6 +377,22 @@ def test_the_address_remembers_codes_of_what_was_brought(open_page: Open, three:
     assert "remembers the codes" not in said(page) and "codes" not in page.query_params
 
 
+def test_the_address_remembers_a_drawing_that_this_visitor_has_not_made(
+    open_page: Open, three: Store
+) -> None:
+    page = open_page(PAGE, three, source="Draw", plane="Around a picture")
+    assert not page.exception and "codes" not in page.query_params  # a drawing of ours
+    page.session_state["pad"] = {"strokes": [[[0.1, 0.1], [0.2, 0.9]]]}
+    view = data_of(page.run())["views"][0]
+    codes = page.query_params["codes"]
+    text = codes if isinstance(codes, str) else codes[0]
+    again = open_page(PAGE, three, source="Draw", plane="Around a picture", codes=text)
+    assert not again.exception and "remembers the codes" in said(again)
+    np.testing.assert_allclose(
+        floats(data_of(again)["views"][0]["origin"]), floats(view["origin"]), rtol=2e-3, atol=2e-3
+    )
+
+
 def test_what_is_taken_away_after_a_look_at_another_page_leaves_the_address(
     open_page: Open, three: Store
 ) -> None:

@@ -153,6 +153,36 @@ def test_an_address_changes_what_is_advised(open_page: Open, six: Store, store: 
     assert asked["--seconds"] == "90.0" and "--epochs" not in asked
 
 
+def test_a_link_that_sets_a_training_up_forgets_what_stood_there(
+    open_page: Open, six: Store, store: Store
+) -> None:
+    vae = next(run for run in six.runs() if run.record.family == "vae")
+    page = open_page(PAGE, store, **again.address(vae, {"beta": 8}))
+    page.number_input(key="seed").set_value(5).run()
+    assert page.number_input(key="vae.beta").value == 8
+    page.query_params.clear()
+    page.query_params.update(again.address(vae, {"beta": 1}) | {"anew": "1"})
+    assert (click(page.run(), "Train Variational").exception or []) == []
+    asked = flags(started(store)[-1])
+    assert "beta=" not in asked["--set"] and asked["--seed"] == str(vae.record.plan["seed"])
+
+
+def test_the_largest_seed_leaves_room_for_two_more(open_page: Open, store: Store) -> None:
+    page = open_page(PAGE, store, seed=str(2**31 - 1))
+    page.segmented_control(key="seeds").set_value(3)
+    page.number_input(key="seed").set_value(2**31 - 3)
+    page = click(page.run(), "Train all 6")
+    assert not page.exception and len(started(store)) == 18
+
+
+def test_an_address_of_a_run_that_was_deleted_says_so(open_page: Open, six: Store, tmp_path: Path) -> None:
+    store = Store(shutil.copytree(six.root, tmp_path / "store"))
+    run = store.runs()[0]
+    store.delete(run.id)
+    page = open_page(PAGE, store, watch=run.id)
+    assert not page.exception and "was deleted. The Library can bring it back" in said(page)
+
+
 def test_a_run_on_pictures_that_are_not_offered_here_cannot_be_set_up_again(
     six: Store, tmp_path: Path
 ) -> None:

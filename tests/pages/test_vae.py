@@ -334,6 +334,8 @@ def test_a_ladder_differs_in_beta_alone_and_has_the_later_of_twins(tmp_path: Pat
     (found,) = ladders(store.runs())
     assert found.betas == [1.0, 2.0]
     assert found.rungs[0].record.created == "2026-01-04"
+    older = next(run for run in store.runs() if run.record.created == "2026-01-01")
+    assert older not in found.rungs and found.has_room_for(older)
 
 
 # --- the other chapters -----------------------------------------------------------------------------------------

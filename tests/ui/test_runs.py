@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ def test_pictures_of_ones_own_are_known_to_pages(
     assert found is not None and found.fingerprint == data.fingerprint
     run.update(dataset={**run.record.dataset, "fingerprint": "of other pictures"})
     assert runs.data_of(run) is None
+
+
+def test_what_is_remembered_of_a_run_in_training_goes_with_its_weights(store: Store) -> None:
+    run = made(store)
+    stamps = [runs.stamp(run)]
+    for nanoseconds in (10**18, 10**18 + 1):
+        run.checkpoint_file.touch()
+        os.utime(run.checkpoint_file, ns=(nanoseconds, nanoseconds))
+        stamps.append(runs.stamp(run))
+    assert len(set(stamps)) == 3
 
 
 def labels(store: Store, *runs: Run) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
+from core import training
 from ui import work
 
 
@@ -48,13 +51,13 @@ def test_who_works_has_the_turn_and_gives_it_back_however_it_ends(monkeypatch: p
 def test_photographs_take_the_cores_that_nobody_uses(
     load: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work.os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(work.os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
     with work.on_free_cores():
         assert torch.get_num_threads() == threads
     assert torch.get_num_threads() == 1
 
 
 def test_a_system_without_a_load_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(work.os, "getloadavg", raising=False)
-    assert work.free_cores() == 1
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    assert training.free_cores() == 1

@@ -23,10 +23,21 @@ _pad = declared("pad", HTML)
 def pad(start: Strokes, key: str) -> Strokes:
     """What the visitor has drawn, as strokes in the unit square; `start` is on the pad at first."""
     drawn = st.session_state.get(key, {}).get("strokes")
-    strokes = start if drawn is None else checked(drawn)
+    if drawn is not None:
+        st.session_state[kept_as(key)] = checked(drawn)  # the component forgets it where it is not drawn
+    strokes: Strokes = st.session_state.get(kept_as(key), start)
     # data, so that a pad that is made anew has them, too
     _pad(data={"strokes": strokes}, key=key, on_strokes_change=lambda: None)
     return strokes
+
+
+def was_drawn_on(key: str) -> bool:
+    """Whether this visitor has, on whichever page."""
+    return kept_as(key) in st.session_state
+
+
+def kept_as(key: str) -> str:
+    return f"drawn on {key}"
 
 
 def checked(strokes: Any) -> Strokes:

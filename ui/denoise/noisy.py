@@ -164,6 +164,8 @@ def gain(photo: Photo, pixels: np.ndarray) -> tuple[float, float] | None:
 
 def remember_the_stop(key: object) -> None:
     st.session_state["stopped"] = key
+    if batch := st.session_state.get("album"):
+        batch.going = False  # its turn had not come yet
 
 
 def forget_the_stop() -> None:

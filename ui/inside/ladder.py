@@ -41,6 +41,10 @@ class Ladder:
     def betas(self) -> list[float]:
         return [beta(run) for run in self.rungs]
 
+    def has_room_for(self, run: Run) -> bool:
+        """Whether it is one of them, or differs from them in beta alone: of two twins the older is not there."""
+        return set(differences([self.rungs[0].record, run.record])) <= {"beta"}
+
     @property
     def title(self) -> str:
         plan = self.rungs[0].record.training_plan()
@@ -98,7 +102,7 @@ def show(subject: Subject) -> None:
 
 def ask(subject: Subject, found: list[Ladder]) -> tuple[Ladder, Run]:
     """Which runs, where there are several such rows of them, and which of these; at first the model of the page."""
-    own_row = [place for place, one in enumerate(found) if subject.run in one.rungs]
+    own_row = [place for place, one in enumerate(found) if one.has_room_for(subject.run)]
     if not own_row:
         st.caption(
             "No other run differs from the chosen model in β alone. These are others on the same pictures."
@@ -116,7 +120,7 @@ def ask(subject: Subject, found: list[Ladder]) -> tuple[Ladder, Run]:
     else:
         ladder = found[0]
         left.caption(f"Models that differ in β alone: {ladder.title}.")
-    own = beta(subject.run) if subject.run in ladder.rungs else 1.0
+    own = beta(subject.run) if ladder.has_room_for(subject.run) else 1.0
     usual = min(ladder.betas, key=lambda value: abs(value - own))
     chosen = right.select_slider(
         "β, the weight of the KL term", ladder.betas, usual, format_func="{:g}".format,
@@ -134,12 +138,7 @@ def offer(subject: Subject) -> None:
     )
     other = 4.0 if beta(subject.run) == 1 else 1.0
     if asked := again.address(subject.run, {"beta": other}):
-        st.page_link(
-            shell.to("build/train.py"),
-            label=f"Train it with β = {other:g}",
-            icon=":material/model_training:",
-            query_params=asked,
-        )
+        shell.set_up("build/train.py", f"Train it with β = {other:g}", ":material/model_training:", asked)
 
 
 def say(run: Run, survey: Survey | None) -> None:

@@ -101,12 +101,8 @@ def offer(subject: Subject) -> None:
     )
     for family in (Vanilla, VAE):
         settings = {one.name: one.default for one in family.Config.settings()} | {"latent_dim": 2}
-        st.page_link(
-            shell.to("build/train.py"),
-            label=f"Train {family.title}",
-            icon=":material/model_training:",
-            query_params={"family": family.title, "data": title, **forms.address(family, settings)},
-        )
+        asked = {"family": family.title, "data": title, **forms.address(family, settings)}
+        shell.set_up("build/train.py", f"Train {family.title}", ":material/model_training:", asked)
 
 
 def ends(subject: Subject) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from core import elbo, objectives
 from core.families.vae import VAE
-from core.files import written
 from core.store import Run
 from ui import runs
 from ui.inputs import Input
@@ -62,9 +61,7 @@ class Subject:
     @cached_property
     def fingerprint(self) -> str:
         """Of model and picture."""
-        digest = hashlib.sha256(
-            self.x.numpy().tobytes() + f"{self.run.id}/{written(self.run.weights_file)}".encode()
-        )
+        digest = hashlib.sha256(self.x.numpy().tobytes() + f"{self.run.id}/{runs.stamp(self.run)}".encode())
         return digest.hexdigest()[:16]
 
 

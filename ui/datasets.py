@@ -46,14 +46,14 @@ def pick() -> Look | None:
     """Draw the choice. None, and what to do, where the data are not to be had."""
     titles = choices()
     if (arrived := st.session_state.pop("arrived", None)) in titles:
-        st.session_state["data"] = arrived
+        st.session_state["dataset"] = arrived
     start = "mnist" if is_local("mnist") else "digits"
     name = st.selectbox(
         "Pictures",
         list(titles),
         index=list(titles).index(start),
         format_func=titles.__getitem__,
-        key="data",
+        key="dataset",
         bind="query-params",
     )
     if name not in BY_NAME:
@@ -85,14 +85,18 @@ def address(name: str) -> dict[str, str]:
     """What opens the choice on this dataset; nothing where it is not offered here."""
     titles = choices()
     if name in titles and name in BY_NAME:
-        return {"data": titles[name]}
+        return {"dataset": titles[name]}
     try:
         asked = folders.frame(name)
     except DataError:
         return {}
     if asked.path not in titles or asked.size not in SIZES:
         return {}
-    return {"data": titles[asked.path], "size": CROPPED.format(asked.size), "gray": str(asked.gray).lower()}
+    return {
+        "dataset": titles[asked.path],
+        "size": CROPPED.format(asked.size),
+        "gray": str(asked.gray).lower(),
+    }
 
 
 def size_and_colour() -> str:

@@ -189,7 +189,7 @@ def offer_training(label: str, **asked: str) -> None:
 
     digits = BY_NAME["digits"]
     st.caption("Small digits are learnt in a minute or two.")
-    asked = {"data": data_title(digits.title, digits.shape), **asked}
+    asked = {"dataset": data_title(digits.title, digits.shape), **asked}
     set_up("build/train.py", label, ":material/play_arrow:", asked)
 
 

@@ -60,7 +60,11 @@ def describe(one: Parser) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
+    from core.data import is_local
+
     work: Work = options.work
+    if options.dataset:
+        is_local(options.dataset)  # an unknown name should not have to wait for its turn
     with work.lane(f"train-{device_kind(options)}", waiting=say_who_is_ahead):
         import sklearn.mixture  # noqa: F401  (takes a second, and the end needs it: now, so that no stop has to wait)
         import torch

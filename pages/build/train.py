@@ -25,7 +25,7 @@ OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
 NUMBER, NAME = 110, 160  # pixels of fields
 KEYS = {one.key for one in FAMILIES}
-DECIDED = {"data", "family", "budget", *OWN, "batch", "seed"}  # by links from other pages
+DECIDED = {"dataset", "size", "gray", "family", "budget", *OWN, "batch", "seed"}  # by links from other pages
 
 
 def main() -> None:

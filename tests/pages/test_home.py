@@ -106,7 +106,7 @@ def test_a_family_without_a_run_says_how_to_get_one(open_page: Open, six: Store,
     assert [link for link in links(home) if link.startswith("Train ")] == [
         f"Train {family.title}" for family in FAMILIES if family.key != six.runs()[0].record.family
     ]
-    assert carried(home) == {"family", "data", "source"}
+    assert carried(home) == {"family", "dataset", "data", "source", "anew"}
 
 
 def test_training_is_offered_only_on_the_same_pictures(open_page: Open, six: Store, tmp_path: Path) -> None:

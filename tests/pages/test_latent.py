@@ -394,6 +394,7 @@ def test_a_run_without_codes_says_what_to_do(open_page: Open, mapped: Store, tmp
     page = open_page(PAGE, Store(tmp_path), run=other.id)
     page.selectbox(key=f"beside-{other.id}").set_value(run.id).run()
     assert "The codes of test pictures are not known for Variational." in said(page)
+    run.update(status="running")
     with run.held():
         assert "Its codes come with its end" in said(open_page(PAGE, Store(tmp_path), run=run.id))
 

@@ -418,7 +418,7 @@ def test_the_doctor_names_an_illness_with_evidence_and_advice(open_page: Open, s
     assert "The code is hardly used" in said(page) and "0 of 32" in said(page) and "warmup" in said(page)
     link = next(element.proto for element in page.get("page_link") if "Set up" in element.proto.label)
     assert "vae.warmup=0.5" in link.query_string and "family=Variational" in link.query_string
-    assert {"family", "data", "vae.warmup"} <= carried(page)
+    assert {"family", "dataset", "vae.warmup", "anew"} <= carried(page)
 
 
 def test_what_was_not_examined_is_offered_and_becomes_a_job(

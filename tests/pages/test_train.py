@@ -93,7 +93,7 @@ def test_it_opens_ready_to_start_without_any_data_or_runs(open_page: Open, store
     page = open_page(PAGE, store)
     assert not page.exception
     assert all(family.title in page.radio(key="family").options for family in FAMILIES)
-    assert page.selectbox(key="data").value == "digits"
+    assert page.selectbox(key="dataset").value == "digits"
     assert {"Train Vanilla", "Train all 6"} <= buttons(page)
     assert "1,297 to learn from, 200 to watch progress, 300 for the scores, 10 classes" in said(page)
 
@@ -376,7 +376,7 @@ def test_nonsense_in_the_address_is_said_and_leads_back(
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"data": "nothing", "family": "Nobody", "budget": "endless"},
+        {"dataset": "nothing", "family": "Nobody", "budget": "endless"},
         {"epochs": "-5", "budget": "Epochs"},
         {"seed": "1e99", "batch": "0", "vanilla.lr": "nan", "vanilla.net": "rnn", "vanilla.hidden": "1,x"},
     ],
@@ -523,7 +523,7 @@ def test_damaged_pictures_of_a_run_do_not_take_the_page_down(open_page: Open, st
 
 
 def test_published_data_are_downloaded_by_a_job_when_asked_to(open_page: Open, store: Store) -> None:
-    page = open_page(PAGE, store, data=data_title("MNIST", (1, 28, 28)))
+    page = open_page(PAGE, store, dataset=data_title("MNIST", (1, 28, 28)))
     assert "MNIST is not on this machine yet (11 MB" in said(page) and "Train Vanilla" not in buttons(page)
     page = click(page, "Download MNIST")
     (job,) = started(store, "fetch")
@@ -542,7 +542,7 @@ def test_a_store_that_cannot_be_written_is_said_and_no_traceback(open_page: Open
     page = click(page, "Train Vanilla")
     assert not page.exception and "cannot be written" in page.error[0].value
     page = click(
-        open_page(PAGE, Store(tmp_path / "file" / "store"), data=data_title("MNIST", (1, 28, 28))),
+        open_page(PAGE, Store(tmp_path / "file" / "store"), dataset=data_title("MNIST", (1, 28, 28))),
         "Download MNIST",
     )
     assert not page.exception and any("cannot be written" in one.value for one in page.warning)
@@ -583,12 +583,12 @@ def test_a_zip_is_shown_before_it_is_kept_and_then_learnt_from(open_page: Open, 
     page = click(page, "Keep as dataset")
     (one,) = own.kept()
     assert not page.exception and (one.title, one.pictures) == ("Our trip", 12)
-    assert page.selectbox(key="data").value == "own:our-trip"
+    assert page.selectbox(key="dataset").value == "own:our-trip"
     page.segmented_control(key="size").set_value(32)
     page = click(page.run(), "Train Vanilla")
     assert flags(started(store)[-1])["--dataset"] == "own:our-trip@32"
     page = click(click(page, "Set up another training"), "Delete for good")
-    assert not page.exception and own.kept() == () and page.selectbox(key="data").value == "digits"
+    assert not page.exception and own.kept() == () and page.selectbox(key="dataset").value == "digits"
 
 
 def test_a_zip_is_looked_into_once(open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

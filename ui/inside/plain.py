@@ -101,7 +101,7 @@ def offer(subject: Subject) -> None:
     )
     for family in (Vanilla, VAE):
         settings = {one.name: one.default for one in family.Config.settings()} | {"latent_dim": 2}
-        asked = {"family": family.title, "data": title, **forms.address(family, settings)}
+        asked = {"family": family.title, "dataset": title, **forms.address(family, settings)}
         shell.set_up("build/train.py", f"Train {family.title}", ":material/model_training:", asked)
 
 

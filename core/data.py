@@ -24,7 +24,6 @@ __all__ += ["is_local", "load", "sample_photos"]
 
 SOURCES: tuple[Source, ...] = embedded.SOURCES + published.SOURCES
 BY_NAME: dict[str, Source] = {source.name: source for source in SOURCES}
-ELSEWHERE = "elsewhere:"  # before the name that a folder has on another machine
 
 
 def load(name: str, *, progress: Progress | None = None) -> Dataset:
@@ -59,10 +58,6 @@ def is_local(name: str) -> bool:
         return own.is_there(name)
     if name.startswith(pieces.PREFIX):
         return pieces.is_there(name)
-    if name.startswith(ELSEWHERE):
-        raise DataError(
-            "These pictures are where the run comes from. Name others: train --from RUN --dataset NAME."
-        )
     if name not in BY_NAME:
         known = ", ".join(BY_NAME)
         raise DataError(
@@ -72,19 +67,16 @@ def is_local(name: str) -> bool:
 
 
 def is_offered(name: str) -> bool:
-    """Whether its pictures are here and for every visitor: published, kept, or a folder in $BOTTLENECK_DATA."""
+    """Whether its pictures are here and for every visitor: a published set, one that was kept, or a folder in $BOTTLENECK_DATA.
+
+    The names in imported runs are somebody else's, and open no other folder of this machine.
+    """
     try:
-        return not name.startswith(pieces.PREFIX) and is_local(name) and local(name) == name
+        if name.startswith(folders.PREFIX):
+            return folders.frame(name.removeprefix(folders.PREFIX)).path in folders.below_data()
+        return not name.startswith(pieces.PREFIX) and is_local(name)
     except DataError:
         return False
-
-
-def local(name: str) -> str:
-    """What a name from elsewhere means here. It opens no folder of this machine but those in $BOTTLENECK_DATA."""
-    for prefix in (folders.PREFIX, pieces.PREFIX):
-        if name.startswith(prefix) and not folders.is_below_data(name.removeprefix(prefix)):
-            return ELSEWHERE + name
-    return name
 
 
 def sample_photos() -> dict[str, np.ndarray]:

@@ -55,14 +55,6 @@ def below_data() -> list[str]:
     return [path.name for path in found if not path.name.startswith(".") and _has_pictures(path)]
 
 
-def is_below_data(text: str) -> bool:
-    """Whether what follows a prefix names one of them."""
-    try:
-        return frame(text).path in below_data()
-    except DataError:
-        return False
-
-
 def _has_pictures(folder: Path) -> bool:
     """Whether a picture lies in it or in one of its sub-folders; a look at the first few names has to do."""
     names = itertools.chain(folder.glob("*"), folder.glob("*/*"))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.archives import Archive, ArchiveError, Entry
-from core.data import local
 from core.errors import one_line
 from core.export import MOST_BYTES as MAX_ONNX_BYTES
 from core.files import StoreError, unborn, writing
@@ -32,6 +31,8 @@ KNOWN = {
     r"(cache|shipped)/decoder-[0-9a-f]{16}\.onnx": MAX_ONNX_BYTES,
     r"(cache|shipped)/examples\.png": MAX_PICTURE_BYTES,
 }  # what is taken in, and with how many bytes at most
+NEEDED = ("run.json", "weights.safetensors", "checkpoint.safetensors")  # without which there is no run
+MARK = "imported"  # in the folder of what came from elsewhere
 STORED = (".safetensors", ".png")  # hardly gets smaller
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes
 
@@ -54,7 +55,12 @@ def export(run: Run) -> bytes:
             ):
                 name = path.relative_to(run.folder).as_posix()
                 limit = limit_of(name)
-                if limit is not None and path.stat().st_size <= limit:
+                if limit is not None and path.stat().st_size > limit:
+                    if name in NEEDED:
+                        raise StoreError(
+                            f"{run.id} cannot be exported: {name} has more than {limit / 2**20:,.0f} MB."
+                        )
+                elif limit is not None:
                     info = zipfile.ZipInfo(f"{run.id}/{name}", EPOCH)
                     info.external_attr = 0o644 << 16
                     packing = zipfile.ZIP_STORED if path.suffix in STORED else zipfile.ZIP_DEFLATED
@@ -62,6 +68,11 @@ def export(run: Run) -> bytes:
     except OSError as error:
         raise StoreError(f"{run.id} cannot be read: {error.strerror}.") from error
     return buffer.getvalue()
+
+
+def is_from_elsewhere(run: Run) -> bool:
+    """Whether it was taken in. The name of its dataset is somebody else's then, and may be that of a private folder here."""
+    return (run.folder / MARK).exists()
 
 
 def is_run(archive: Archive) -> bool:
@@ -83,6 +94,7 @@ def receive(file: BinaryIO, store: Store) -> Run:
     with writing(store.root), unborn(store.root) as folder:
         id = unpack(archive, folder)
         run = checked(folder, id)
+        (folder / MARK).touch()
         taken = not id or (store.root / id).exists()
         free = store.free(stem(run.record.dataset["name"], run.record.family)) if taken else store.root / id
         run.folder = folder.rename(free)
@@ -120,7 +132,4 @@ def checked(folder: Path, id: str) -> Run:
         raise StoreError(f"{reason}. Export it once more where it comes from.") from None
     if run.record.status in ("created", "running"):
         run.update(status="interrupted")
-    named = local(run.record.dataset["name"])
-    if named != run.record.dataset["name"]:
-        run.update(dataset={**run.record.dataset, "name": named})
     return run

@@ -53,8 +53,11 @@ def pick_one(shape: Shape, dataset: str) -> Input | None:
 
 
 def pick(shape: Shape, dataset: str, arrived: Callable[[], None], single: bool = False) -> list[Input]:
-    """Draw the choice and give the chosen pictures, at most `MOST`; `arrived` is called when files or a photo came in."""
-    source = choice("Pictures", SOURCES, SOURCES[0], key="source")
+    """Draw the choice and give the chosen pictures, at most `MOST`.
+
+    `arrived` is called when files or a photo came in, and when they are to come from elsewhere.
+    """
+    source = choice("Pictures", SOURCES, SOURCES[0], key="source", on_change=arrived)
     match source:
         case "Upload":
             chosen = uploads(shape, arrived, single)

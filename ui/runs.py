@@ -20,6 +20,7 @@ from ui import shell
 from ui.words import as_written, counted, data_title, unlike
 
 P = ParamSpec("P")
+PHOTOGRAPHS = "Photographs · any size"
 A_MINUTE = 60.0
 
 
@@ -138,11 +139,7 @@ def of_photographs() -> list[Group]:
         ]
     except StoreError:
         return []
-    return (
-        [Group("photographs", "Photographs · any size", members[-1].record.shape, tuple(members))]
-        if members
-        else []
-    )
+    return [Group("photographs", PHOTOGRAPHS, members[-1].record.shape, tuple(members))] if members else []
 
 
 def pick_group(groups: Iterable[Group]) -> Group:

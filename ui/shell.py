@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from ui import server
 from ui.words import data_title
 
 HERE = Path(__file__).parent
-ANEW = "anew"  # in an address that decides what a page opens on
+ANEW = "anew"  # in an address that decides what a page opens on, each time that somebody follows a link to it
 PAGES = HERE.parent / "pages"
 BRAND = HERE / "static" / "brand"
 STYLE = (HERE / "static" / "frame.css").read_text(encoding="utf-8")
@@ -172,13 +173,14 @@ def to(file: str) -> st.Page:
 
 def set_up(file: str, label: str, icon: str, asked: Mapping[str, str]) -> None:
     """A link that sets a page up: what `asked` leaves out is to stand at its default there, whatever was chosen before."""
-    st.page_link(to(file), label=label, icon=icon, query_params={**asked, ANEW: "1"})
+    st.page_link(to(file), label=label, icon=icon, query_params={**asked, ANEW: uuid4().hex[:8]})
 
 
 def forget_if_set_up(decided: Callable[[str], bool]) -> None:
-    """Where such a link has led here, what stood in the widgets whose keys it decides."""
-    if ANEW in st.query_params:
-        del st.query_params[ANEW]
+    """Where such a link has led here, what stood in the widgets whose keys it decides; once, whatever the address keeps."""
+    asked = st.query_params.get(ANEW)
+    if asked and st.session_state.get(ANEW) != asked:
+        st.session_state[ANEW] = asked
         for key in list(filter(decided, map(str, st.session_state))):
             del st.session_state[key]
 

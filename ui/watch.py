@@ -14,18 +14,22 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.comparison import score
+from core.data import is_offered
 from core.doctor import in_words
 from core.families import family
+from core.families.photo_autoencoder import PhotoAutoencoder
+from core.families.photo_denoiser import PhotoDenoiser
 from core.files import StoreError, written
 from core.jobs import Job, Jobs
 from core.pictures import gif, sheet
 from core.store import Run, Store
 from core.training import LIMITS, showcase
+from core.transfer import is_from_elsewhere
 from ui import charts, doctor, shell, work
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
 from ui.jobs import latest, stop
-from ui.runs import data_of, has_codes
+from ui.runs import PHOTOGRAPHS, data_of, has_codes
 from ui.theme import colour
 from ui.words import as_written, counted, data_title, duration
 
@@ -186,22 +190,43 @@ def head(one: Watched) -> None:
 def actions(one: Watched) -> None:
     if one.job and one.job.active:
         stop_button(one.job, key="stop")
-    elif one.run and one.run.status in ("stopped", "interrupted"):
+    elif one.run and one.run.status in ("stopped", "interrupted") and may_go_on(one.run):
         if st.button("Resume", icon=":material/play_arrow:", type="primary"):
             go_on(["train", "--resume", one.run.id], one)
     elif one.job and one.run is None and is_training(one.job):
         if st.button("Start again", icon=":material/replay:", type="primary"):
             go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
-        record = one.run.record
-        asked = {"data": data_title(record.data_title, record.shape), "source": "Upload"}
-        shell.set_up("explore/reconstruct.py", "Try your own pictures", ":material/upload:", asked)
+        try_it(one.run)
+        if not may_go_on(one.run):
+            return
         with st.popover("Train further", icon=":material/replay:"):
             st.markdown("A new run starts from these weights.")
             usual = one.run.record.plan.get("epochs") or 20
             epochs = st.number_input("Epochs", *LIMITS["epochs"][1:], usual)
             if st.button("Start", icon=":material/play_arrow:"):
                 go_on(["train", "--from", one.run.id, "--epochs", str(epochs)], one)
+
+
+def may_go_on(run: Run) -> bool:
+    """Whether its pictures are opened for whoever asks: those of a run from elsewhere may bear the name of a private folder."""
+    return not is_from_elsewhere(run) or is_offered(run.record.dataset["name"])
+
+
+def try_it(run: Run) -> None:
+    """A link to where its kind takes pictures of one's own."""
+    kind = family(run.record.family)
+    if kind is PhotoDenoiser:
+        shell.set_up(
+            "explore/denoise.py",
+            "Clean your own photographs",
+            ":material/auto_fix_high:",
+            {"source": "Upload"},
+        )
+        return
+    where = PHOTOGRAPHS if kind is PhotoAutoencoder else data_title(run.record.data_title, run.record.shape)
+    asked = {"data": where, "source": "Upload"}
+    shell.set_up("explore/reconstruct.py", "Try your own pictures", ":material/upload:", asked)
 
 
 def stop_button(job: Job, key: str) -> None:

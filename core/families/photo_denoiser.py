@@ -25,10 +25,7 @@ from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
 from core.unet import FOLD, UNet, half_precision, multiplies_halves, multiplies_tiles
 
 STRONGEST = 55 / 255
-MIDST = (
-    15 / 255,
-    35 / 255,
-)  # levels of every other picture in training: a net for one level alone is better there
+MIDST = (15 / 255, 35 / 255)  # levels of which a net may see more: one for a single level is better there
 SHARPEN = 8.0  # what is fine is small
 GRAY = 0.1  # share of pictures without colour
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -43,6 +40,7 @@ class PhotoDenoiserConfig(Config):
         "White noise of any level, or such as cameras and JPEG leave",
         choices=("gaussian", "camera"),
     )
+    midst: float = setting(0.0, "Share of pictures whose white noise is of 15 to 35 of 255", low=0, high=1)
     widths: tuple[int, ...] = setting((48, 96, 192), "Channels at each level, finest first")
     blocks: tuple[int, ...] = setting((2, 2, 4), "Residual blocks at each level", high=64)
     crop: int = setting(64, "Pixels a side that one step sees of a piece", low=16, high=512)
@@ -146,12 +144,19 @@ class PhotoDenoiser(Restorer):
         if self.config.noise == "camera":
             noisy = photographed(x, rng)
             return noisy, (noisy - x).square().mean((1, 2, 3)).sqrt()
-        anywhere, where = torch.rand((2, len(x)), generator=rng, device=x.device)
-        low, high = MIDST
-        sigma = torch.where(chance(x, 0.5, rng).flatten(), low + (high - low) * where, STRONGEST * anywhere)
+        sigma = self.levels(x, rng)
         noise = torch.randn(x.shape, generator=rng, device=x.device)
         noise = torch.where(is_gray(x), noise[:, :1], noise)
         return x + sigma.view(-1, 1, 1, 1) * noise, sigma
+
+    def levels(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """One for each picture (B,), from nothing to the strongest; of the share `midst` from 15 to 35 of 255."""
+        if not self.config.midst:
+            return STRONGEST * torch.rand(len(x), generator=rng, device=x.device)
+        anywhere, where = torch.rand((2, len(x)), generator=rng, device=x.device)
+        low, high = MIDST
+        chosen = chance(x, self.config.midst, rng).flatten()
+        return torch.where(chosen, low + (high - low) * where, STRONGEST * anywhere)
 
     def preview(self, x: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Noisy pictures restored, and these noisy pictures."""

@@ -60,12 +60,12 @@ def save(path: Path, data: bytes) -> None:
     """Where a link leads, if it is one. Pipes and devices, as /dev/null, take the data and stay what they are."""
     from core.files import write_bytes, writing
 
-    path = Path(os.path.realpath(path))
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not (path.is_file() or path.is_dir()):
             path.write_bytes(data)
             return
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, data)
 
 

@@ -232,7 +232,9 @@ class Download:
 
 def stop(options: argparse.Namespace) -> None:
     known = Jobs(options.store)
-    job = known.resuming(options.of) or known.training(options.of) or known.job(options.of)
+    job = known.training(options.of)
+    if job is None or not job.active:
+        job = known.resuming(options.of) or job or known.job(options.of)
     if not job.active:
         raise BadInput(f"{job.id} has ended already ({job.state})")
     job.stop()

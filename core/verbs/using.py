@@ -352,6 +352,8 @@ def robustness(options: argparse.Namespace) -> None:
         data = fitting(runs[0], options.dataset, kept=True)
         for run in runs:
             run.check_finished()
+            if not options.dataset and run.record.dataset["name"] == data.name:
+                check_same(run, data)
             if run.record.shape != data.shape:
                 raise BadInput(f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}")
         with typed():
@@ -394,9 +396,17 @@ def fitting(run: Run, name: str | None = None, *, kept: bool = False) -> Dataset
         raise BadInput(
             f"{run.id} sees pictures of {run.record.shape}, {data.name} has {data.shape}: name another dataset"
         )
-    if not name and data.fingerprint != run.record.dataset.get("fingerprint"):
-        changed = f"{data.name} no longer holds the pictures that {run.id} was trained on"
-        if kept:
-            raise BadInput(f"{changed}, and its test may hold some of them. Train a new run.")
-        say(f"note: {changed}")
+    if not name and kept:
+        check_same(run, data)
+    elif not name and data.fingerprint != run.record.dataset.get("fingerprint"):
+        say(f"note: {data.name} no longer holds the pictures that {run.id} was trained on")
     return data
+
+
+def check_same(run: Run, data: Dataset) -> None:
+    """Raises BadInput where a dataset has changed since a run learnt from it."""
+    if data.fingerprint != run.record.dataset.get("fingerprint"):
+        raise BadInput(
+            f"{data.name} no longer holds the pictures that {run.id} was trained on, and its test may hold some of them. "
+            "Train a new run."
+        )

@@ -35,6 +35,7 @@ def main() -> None:
         squeezed = photograph.choose(group, left) if group in photographs else None
         chosen = [] if group in photographs else runs.choose(group, group.proposed)
     if group in photographs:
+        st.session_state["photographs"] = brought_photographs()
         about.markdown(
             "A photograph goes through a bottleneck of the size that you choose, beside JPEG and WebP of as many bytes."
         )
@@ -64,11 +65,15 @@ def for_photographs(groups: list[runs.Group], photographs: list[runs.Group]) -> 
 def open_fitting_group(groups: list[runs.Group], photographs: list[runs.Group]) -> None:
     """Where a photograph has arrived, on the models for photographs; not once more where another file comes or goes."""
     fitting = for_photographs(groups, photographs)
-    found = {(one.name, one.pixels.shape) for one in inputs.brought() if inputs.is_photograph(one)}
+    found = brought_photographs()
     known: set[object] = st.session_state.get("photographs", set())
     if fitting and found - known:
         st.session_state["data"] = fitting.key
     st.session_state["photographs"] = found
+
+
+def brought_photographs() -> set[object]:
+    return {(one.name, one.pixels.shape) for one in inputs.brought() if inputs.is_photograph(one)}
 
 
 def say_what_photographs_need(

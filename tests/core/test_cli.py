@@ -132,7 +132,7 @@ def test_a_run_is_shown_with_its_history(run: Terminal, made: Run, root: Path) -
 @posix
 def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
     read: list[bytes] = []
     reader.start()
     save(tmp_path / "pipe", b"through")

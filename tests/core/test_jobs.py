@@ -221,6 +221,8 @@ def test_who_came_later_and_is_at_work_is_ahead_and_a_resume_that_waits_is_found
     later = jobs.create([], "Later", lane="train-cpu")
     assert later in jobs.active() and jobs.ahead(first) == [] and jobs.resuming("mnist-vae-1") == first
     assert jobs.training("mnist-vae-1") is None and jobs.resuming("mnist-vae") is None
+    for one in (first, later):
+        module.save(replace(one, created=1.0))  # so long ago that it no longer counts as starting
     busy = worker(jobs.store, "train-cpu", "busy", 60)
     wait(lambda: [one.title for one in jobs.ahead(first)] == ["busy"])
     busy.kill()

@@ -14,13 +14,14 @@ import torch
 
 from core import transfer
 from core.archives import ArchiveError
-from core.data import DataError, load
+from core.data import load
 from core.errors import Explained
 from core.evaluation import summarise
 from core.families import FAMILIES, VAE
 from core.family import Autoencoder
 from core.store import Run, Store, StoreError
 from core.training import Plan, train
+from core.transfer import MARK
 from tests.core.test_archives import special, zipped
 from tests.photographs import autoencoder, denoiser
 
@@ -259,21 +260,10 @@ def test_a_name_stays_text(run: Run, store: Store) -> None:
     assert back.record.name == "a [31mb" + "c" * 72 + "…"
 
 
-@pytest.mark.parametrize(
-    "name", ["folder:/home/ada/Pictures@64", "folder:@", "pieces:private", "folder:ours/../private"]
-)
-def test_the_pictures_of_somebody_elses_run_are_no_folder_of_this_machine(
-    name: str, run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for folder in ("ours", "private"):
-        (tmp_path / folder).mkdir()
-    monkeypatch.setenv("BOTTLENECK_DATA", str(tmp_path))
-    dataset = dict(run.record.dataset) | {"name": name}
-    back = receive(rezipped(run, run_json=other_record(run, dataset=dataset)), store)
-    assert back.record.dataset["name"] == Run.open(back.folder).record.dataset["name"] == f"elsewhere:{name}"
-    with pytest.raises(DataError, match="are where the run comes from"):
-        load(back.record.dataset["name"])
-    assert receive(rezipped(run), store).record.dataset["name"] == "digits"
+def test_what_came_from_elsewhere_is_known_to(run: Run, store: Store) -> None:
+    back = receive(rezipped(run), store)
+    assert transfer.is_from_elsewhere(back) and not transfer.is_from_elsewhere(run)
+    assert MARK not in files_of(transfer.export(back))
 
 
 def test_what_would_not_be_taken_in_does_not_go_out(
@@ -283,6 +273,9 @@ def test_what_would_not_be_taken_in_does_not_go_out(
     data = transfer.export(run)
     assert not any(name.endswith(".jsonl") for name in files_of(data))
     assert receive(data, store).has_weights
+    monkeypatch.setitem(transfer.KNOWN, r"(weights|checkpoint)\.safetensors", 10)
+    with pytest.raises(StoreError, match="cannot be exported: weights.safetensors has more than"):
+        transfer.export(run)
 
 
 def test_a_bomb_within_a_run_is_refused(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import time
@@ -24,6 +25,7 @@ from core.jobs import Job, Jobs, save
 from core.pictures import png
 from core.store import Store
 from core.training import Plan
+from core.transfer import export, receive
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
 from ui import again, datasets, watch
@@ -173,6 +175,18 @@ def test_the_largest_seed_leaves_room_for_two_more(open_page: Open, store: Store
     page.number_input(key="seed").set_value(2**31 - 3)
     page = click(page.run(), "Train all 6")
     assert not page.exception and len(started(store)) == 18
+
+
+@pytest.mark.parametrize(("name", "offered"), [("digits", True), ("folder:/home/ada/Pictures@8gray", False)])
+def test_a_run_from_elsewhere_opens_no_folder_of_this_machine(
+    open_page: Open, six: Store, tmp_path: Path, name: str, offered: bool
+) -> None:
+    store = Store(tmp_path / "store")
+    one = receive(io.BytesIO(export(six.runs()[0])), store)
+    one.update(dataset={**one.record.dataset, "name": name})
+    assert ("Start" in buttons(open_page(PAGE, store, watch=one.id))) == offered
+    one.update(status="stopped")
+    assert ("Resume" in buttons(open_page(PAGE, store, watch=one.id))) == offered
 
 
 def test_an_address_of_a_run_that_was_deleted_says_so(open_page: Open, six: Store, tmp_path: Path) -> None:

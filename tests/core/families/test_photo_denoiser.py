@@ -249,3 +249,10 @@ def test_crops_of_any_size_are_learnt_from_and_looked_at(crop: int, side: int) -
     x = torch.rand(2, 3, side, side, generator=rng)
     assert model.loss(x, Turn(rng)).total.isfinite()
     assert model.restore(x).shape == x.shape
+
+
+@pytest.mark.parametrize(("midst", "share"), [(0.0, 20 / 55), (0.5, 0.5 + 10 / 55), (1.0, 1.0)])
+def test_more_of_the_levels_may_lie_amid_the_others(midst: float, share: float) -> None:
+    levels = 255 * fresh(midst=midst).levels(torch.zeros(20_000, 1, 1, 1), torch.Generator().manual_seed(0))
+    assert float(((levels >= 15) & (levels <= 35)).float().mean()) == pytest.approx(share, abs=0.02)
+    assert levels.min() >= 0 and levels.max() <= 55

@@ -303,12 +303,16 @@ def remedy(run: Run | None) -> str:
 
 
 def scores(run: Run) -> None:
-    shown = (
+    shown = [
         ("psnr", "PSNR", "{:.1f} dB"),
         ("ssim", "SSIM", "{:.3f}"),
         ("sse", "SSE per picture", "{:.2f}"),
         ("n", "Test pictures", "{:,.0f}"),
-    )
+    ]
+    if not has_codes(run):  # whoever restores is scored by what it lowered
+        headline = family(run.record.family).headline
+        title = in_words(headline)
+        shown = [(headline, title[:1].upper() + title[1:], "{:.3g}"), shown[-1]]
     with st.grid(len(shown), min_column_width=130):
         for name, title, form in shown:
             value = score(run.record, name)
@@ -413,7 +417,12 @@ def second_row(run: Run) -> str:
 def pictures(run: Run) -> None:
     epochs = run.preview_epochs()
     if not epochs:
-        st.caption("The first pictures come with the end of the first epoch.")
+        ended = run.status in ("completed", "stopped", "diverged")
+        st.caption(
+            "No pictures of its training were kept."
+            if ended
+            else "The first pictures come with the end of the first epoch."
+        )
         return
     frames = [frame for epoch in epochs if (frame := frame_of(run, epoch)) is not None]
     if not frames:

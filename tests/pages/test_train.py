@@ -28,6 +28,7 @@ from core.training import Plan
 from core.transfer import export, receive
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
+from tests.photographs import denoiser
 from ui import again, datasets, watch
 from ui.words import as_written, data_title
 
@@ -487,6 +488,15 @@ def test_scores_that_a_record_lacks_are_not_shown(open_page: Open, six: Store, t
     run.update(metrics={"test": {"ssim": 0.5, "n": 10**320, "sse": [1]}})
     page = open_page(PAGE, store, watch=run.id)
     assert not page.exception and [one.value for one in page.metric] == ["–", "0.500", "–", "–"]
+
+
+def test_a_restorer_is_scored_by_what_it_lowers(open_page: Open, tmp_path: Path) -> None:
+    run = denoiser(Store(tmp_path))
+    run.update(metrics={"test": {"denoised_mse": 0.00123, "n": 21}})
+    page = open_page(PAGE, Store(tmp_path), watch=run.id)
+    assert {one.label: one.value for one in page.metric} == {"Denoised MSE": "0.00123", "Test pictures": "21"}
+    assert "No pictures of its training were kept" in said(page)
+    assert "Clean your own photographs" in links(page)
 
 
 def test_a_failed_job_says_why(open_page: Open, store: Store) -> None:

@@ -77,6 +77,13 @@ BOX = {
                 Round(7_500, 4, {"crop": 128, "lr": 5e-4}, seed=6),
                 Round(7_500, 4, {"crop": 128, "lr": 5e-4}, seed=7),
                 Round(8_300, 4, {"crop": 128, "lr": 5e-4}, seed=8),
+                Round(
+                    6_100,
+                    4,
+                    {"crop": 128, "lr": 5e-4, "blocks": (2, 3, 5), "midst": 0.5},
+                    seed=9,
+                    threads=2,
+                ),
             ),
         ),
         Shipped(

@@ -119,7 +119,7 @@ def test_levels_do_not_see_how_bright_a_picture_is() -> None:
     model = fresh()
     x = 0.3 * torch.rand(2, 3, 32, 32, generator=seeded())
     with torch.no_grad():
-        torch.testing.assert_close(model.estimate(x), model.estimate(x + 0.6), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(model.found(x), model.found(x + 0.6), rtol=1e-4, atol=1e-6)
 
 
 def test_the_loop_trains_it_and_it_learns_to_clean() -> None:
@@ -174,7 +174,7 @@ def test_the_level_does_not_depend_on_how_large_the_picture_is() -> None:
     """Squares are judged alone, and the median speaks: repeating a picture changes nothing."""
     model, x = fresh(), torch.rand(1, 3, 32, 32, generator=seeded())
     with torch.no_grad():
-        torch.testing.assert_close(model.estimate(x.tile(1, 1, 3, 5)), model.estimate(x))
+        torch.testing.assert_close(model.found(x.tile(1, 1, 3, 5)), model.found(x))
     squares = tessellated(torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40), 32)
     assert squares.shape == (2, 2, 3, 32, 32)
     assert torch.equal(squares[1, 1], torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)[1, :, 32:64, :32])
@@ -188,10 +188,10 @@ def test_drawn_squares_have_no_say_where_there_are_others() -> None:
     partly, mostly = noisy.clone(), noisy.clone()
     partly[..., 12:] = mostly[..., 6:] = 0.7
     pictures = [(flat, noisy, flat, partly), (flat, flat, flat, flat), (flat, mostly, partly, mostly)]
-    framed, empty, none_whole = model.estimate(torch.cat([torch.cat(picture, 3) for picture in pictures]))
-    torch.testing.assert_close(framed, model.estimate(noisy)[0])
-    torch.testing.assert_close(empty, model.estimate(flat)[0])
-    torch.testing.assert_close(none_whole, model.estimate(partly)[0])
+    framed, empty, none_whole = model.found(torch.cat([torch.cat(picture, 3) for picture in pictures]))
+    torch.testing.assert_close(framed, model.found(noisy)[0])
+    torch.testing.assert_close(empty, model.found(flat)[0])
+    torch.testing.assert_close(none_whole, model.found(partly)[0])
     assert len({float(one) for one in (framed, empty, none_whole)}) == 3
 
 

@@ -230,6 +230,7 @@ def test_a_pin_is_shown_by_a_click_and_is_still_there_after_another_plane(app: S
     page.get_by_test_id("stButtonGroup").get_by_text("Codes", exact=True).click()
     expect(page.get_by_role("button", name="Show pin")).to_have_count(2, timeout=PATIENCE)
     settle(page)  # until then the canvas of the plane before may be there, too
+    expect(page.locator(".engine")).to_have_count(1, timeout=PATIENCE)
     expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
     until(page, lambda: developed(page) == pinned)
     page.get_by_role("button", name="Take pin 1 out").click()

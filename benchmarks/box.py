@@ -103,7 +103,7 @@ def make(one: Shipped, store: Store) -> None:
         run = store.run(one.id)
         if run.status == "completed":
             if not (run.folder / "shipped").exists():
-                put_away(run, run.load(), data)
+                put_away(run, data)
             return
         training = run.resume(torch.device("cpu"), data)
     else:
@@ -114,11 +114,12 @@ def make(one: Shipped, store: Store) -> None:
         run.folder = run.folder.rename(store.root / one.id)
         training = run.begin(torch.device("cpu"))
     learn(one.id, run, training, data)
-    put_away(run, run.load(), data)
+    put_away(run, data)
 
 
-def put_away(run: Run, model: Autoencoder, data: Dataset) -> None:
+def put_away(run: Run, data: Dataset) -> None:
     """Scored, with what was computed of it under shipped/, and without pictures of the dataset."""
+    model = run.load()
     summarise(run, model, data)
     if data.name == EMOJI:
         run.add_metrics(nearest=nearness(model, data))

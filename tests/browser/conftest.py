@@ -16,14 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
 from tests.serving import Server, chromium, serving
 
 Serve = Callable[..., Server]
-
-PATIENCE = 60_000  # milliseconds: on a busy machine a server's first page has taken more than 30 seconds
-expect.set_options(timeout=PATIENCE)
 
 ELSEWHERE = re.compile(r"^(?!(https?|wss?)://(127\.0\.0\.1|localhost)[:/]|data:|blob:|about:)")
 
@@ -58,7 +55,6 @@ def page_errors() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
     with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-        context.set_default_timeout(PATIENCE)
         cut_off(context, page_errors)
         one = context.new_page()
         one.on("console", lambda message: page_errors.extend(errors_in(message)))

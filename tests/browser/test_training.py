@@ -49,7 +49,7 @@ def epoch(page: Page) -> int:
 
 def moves(page: Page) -> None:
     expect(page.get_by_text(re.compile(r"^Epoch [\d,]+ ·")).first).to_be_visible(timeout=PATIENCE)
-    before, deadline = epoch(page), time.monotonic() + 90
+    before, deadline = epoch(page), time.monotonic() + 30
     while epoch(page) <= before:
         assert time.monotonic() < deadline, "the page stands still"
         time.sleep(0.2)

@@ -274,6 +274,12 @@ def explain(one: Watched) -> None:
     """Why it ended where it was not meant to, and what to do."""
     if one.active:
         return
+    if one.run and not may_go_on(one.run):
+        st.info(
+            "It was imported and learnt on pictures that are not published. What bears their name on this machine may be "
+            "private, so no page opens it. `python -m core train` goes on with it, for whoever owns this machine.",
+            icon=":material/folder_off:",
+        )
     if one.run and one.run.status == "diverged":
         st.error(
             "A number stopped being finite; the last good weights are kept. Lower the learning rate and train anew.",

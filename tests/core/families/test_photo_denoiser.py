@@ -225,6 +225,7 @@ def test_looks_are_the_mean_over_quarter_turns(count: int, monkeypatch: pytest.M
     monkeypatch.setattr(unet, "multiplies_halves", lambda device: False)  # whose rounding this is not about
     monkeypatch.setattr(photo_denoiser, "looks", lambda device: count)
     torch.testing.assert_close(model.restore(x, 0.1), torch.stack(each).mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.restore(x, 0.1, most=1), each[0], atol=1e-5, rtol=0)
     if count > 1:
         assert not torch.allclose(model.restore(x, 0.1), each[0], atol=1e-4)
 

@@ -77,7 +77,9 @@ def drawn(strokes: tuple[tuple[tuple[float, float], ...], ...], size: tuple[int,
 
 
 def through(points: np.ndarray, per_segment: int = 40) -> np.ndarray:
-    """Points (n,2) -> a smooth curve (m,2) through them: Catmull & Rom 1974's spline."""
+    """Points (n,2) -> a smooth curve (m,2) through them: Catmull & Rom 1974's spline. A single one stays as it is."""
+    if len(points) == 1:
+        return points
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
     p0, p1, p2, p3 = (padded[i : len(padded) - 3 + i, None] for i in range(4))
     t = np.linspace(0, 1, per_segment)[None, :, None]

@@ -14,6 +14,7 @@ from core.files import StoreError, write_bytes, writing
 from core.run import Run
 
 MOST_BYTES = 2**26
+NAME = "decoder-{}.onnx"  # with the hash of the weights that it was made of
 
 
 class Decoder(nn.Module):
@@ -39,15 +40,12 @@ def onnx(model: Autoencoder) -> bytes:
     return program.model_proto.SerializeToString()
 
 
-def file_of(run: Run, place: str = "cache") -> Path:
-    """Named by the weights it was made of."""
-    return run.folder / place / f"decoder-{run.weights_hash()}.onnx"
-
-
 def keep(run: Run, model: Autoencoder) -> Path:
-    """Beside the run's codes. Raises StoreError as `Run.keep` does, and where it is too large to be sent."""
-    run.check_unchanged()
-    file = file_of(run)
+    """Beside the run's codes, in place of earlier ones.
+
+    Raises StoreError as `Run.keep` does, and where it is too large to be sent.
+    """
+    file = run.folder / "cache" / NAME.format(run.check_unchanged())
     decoder = onnx(model)
     if len(decoder) > MOST_BYTES:
         raise StoreError(
@@ -56,6 +54,8 @@ def keep(run: Run, model: Autoencoder) -> Path:
         )
     with writing(file):
         file.parent.mkdir(exist_ok=True)
+        for old in set(file.parent.glob(NAME.format("*"))) - {file}:
+            old.unlink(missing_ok=True)
     write_bytes(file, decoder)
     return file
 
@@ -64,7 +64,8 @@ def kept(run: Run) -> Path | None:
     """The decoder of the weights as they are now, where it was exported."""
     if not run.weights_file.exists():
         return None
-    found = (file_of(run, place) for place in ("cache", "shipped"))
+    name = NAME.format(run.weights_hash())
+    found = (run.folder / place / name for place in ("cache", "shipped"))
     return next((file for file in found if sound(file)), None)
 
 

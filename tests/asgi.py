@@ -58,6 +58,7 @@ def talk(routes: Sequence[BaseRoute], path: str, messages: Sequence[bytes], **he
 
 
 def common(path: str, headers: dict[str, str]) -> dict[str, Any]:
+    headers = {"host": "127.0.0.1:8501"} | headers
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return {"path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": named}
 

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from ui.sheets import FROM_HERE
+from ui.sheets import from_here
 
 if TYPE_CHECKING:
     import numpy as np  # not before the server listens
@@ -31,13 +32,13 @@ FARTHEST = 1e6  # of a number in a code
 REFUSED = 1008
 
 
-def address_of_decoder(run: str, weights: str) -> str:
-    return f"/api/decoder/{run}/{weights}.onnx"
+def address_of_decoder(run: str, file: str) -> str:
+    return f"/api/decoder/{run}/{file}"
 
 
 async def runtime(request: Request) -> Response:
     name = request.path_params["name"]
-    if not from_here(request.headers.get("sec-fetch-site", "none")):
+    if not from_here(request):
         return Response(status_code=403)
     return (
         FileResponse(RUNTIME / name, media_type=KINDS[name], headers=FOR_EVER)
@@ -47,19 +48,15 @@ async def runtime(request: Request) -> Response:
 
 
 async def decoder(request: Request) -> Response:
-    if not from_here(request.headers.get("sec-fetch-site", "none")):
+    if not from_here(request):
         return Response(status_code=403)
-    file = await run_in_threadpool(decoder_file, request.path_params["run"], request.path_params["weights"])
+    file = await run_in_threadpool(decoder_file, request.path_params["run"], request.path_params["file"])
     if file is None:
         return Response(status_code=404)
     return FileResponse(file, media_type="application/octet-stream", headers=FOR_EVER)
 
 
-def from_here(site: str) -> bool:
-    return site in FROM_HERE
-
-
-def decoder_file(id: str, weights: str) -> Path | None:
+def decoder_file(id: str, name: str) -> Path | None:
     from core import export
     from core.store import Store, StoreError
 
@@ -68,7 +65,7 @@ def decoder_file(id: str, weights: str) -> Path | None:
         file = export.kept(store.run(id)) if id in store.folders() else None
     except (StoreError, OSError):
         return None
-    return file if file is not None and file.name == f"decoder-{weights}.onnx" else None
+    return file if file is not None and file.name == name else None
 
 
 # --- over a socket ----------------------------------------------------------------------------------------------
@@ -101,7 +98,7 @@ async def decode(socket: WebSocket) -> None:
 
 def same_origin(origin: str | None, host: str | None) -> bool:
     """Whether a page of this server asks. Programs without a browser send no origin."""
-    return origin is None or urlsplit(origin).netloc == host
+    return is_host_allowed(host) and (origin is None or urlsplit(origin).netloc == host)
 
 
 def checked(message: bytes, size: int) -> np.ndarray | None:
@@ -149,6 +146,6 @@ def decoded(model: object, code: np.ndarray) -> bytes:
 
 routes: list[BaseRoute] = [
     Route("/api/runtime/{name}", runtime),
-    Route("/api/decoder/{run}/{weights}.onnx", decoder),
+    Route("/api/decoder/{run}/{file}", decoder),
     WebSocketRoute("/api/decode/{run}", decode),
 ]

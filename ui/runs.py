@@ -169,7 +169,7 @@ def choose(group: Group, within_reach: tuple[Run, ...], page: str = "") -> list[
         [run.id for run in within_reach],
         selection_mode="multi",
         default=[run.id for run in within_reach],
-        format_func=titles.__getitem__,
+        format_func=lambda id: as_written(titles[id]),  # of pills, labels are Markdown
         key=key,
         bind="query-params",
         wrap=True,

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 PATH = "/api/pictures/{run}/{number}"
 LONGEST = 9  # digits of a number
@@ -22,9 +23,15 @@ def address(run: str, version: str) -> str:
     return f"/api/pictures/{run}/{{}}?v={version}"
 
 
+def from_here(request: Request) -> bool:
+    """Whether a page of this server asks, or a program: neither another site's page, nor one under a name that it gave us."""
+    headers = request.headers
+    return headers.get("sec-fetch-site", "none") in FROM_HERE and is_host_allowed(headers.get("host"))
+
+
 async def answer(request: Request) -> Response:
-    """A sheet as lossless WebP; 404 where there is none. Other sites may not show them."""
-    if request.headers.get("sec-fetch-site", "none") not in FROM_HERE:
+    """A sheet as lossless WebP; 404 where there is none."""
+    if not from_here(request):
         return Response(status_code=403)
     run, number = request.path_params["run"], request.path_params["number"]
     if not re.fullmatch(f"[0-9]{{1,{LONGEST}}}", number):

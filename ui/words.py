@@ -52,9 +52,16 @@ def paper(reference: str) -> str:
     return f"[{reference}]({RESOLVERS[kind]}{number})" if kind in RESOLVERS else as_written(reference)
 
 
+JOINER = "\u2060"  # is not seen, and no line breaks there
+
+
 def as_written(text: str) -> str:
-    """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures."""
-    return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", text)
+    """Text from outside as it may stand in Markdown: it formats nothing, and asks no other machine for pictures.
+
+    Nor does it become an icon, an emoji or a link, which Streamlit looks for where nothing can be escaped any more.
+    """
+    apart = re.sub(r"(?i):(?=[\w+/-]+:|//)|\bwww(?=\.)|@", rf"\g<0>{JOINER}", text)
+    return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", apart)
 
 
 def command(*words: str) -> str:

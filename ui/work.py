@@ -24,7 +24,8 @@ def alone() -> Iterator[None]:
     message = st.empty()
     try:
         while not turn.acquire(timeout=0.5):
-            message.info(f"Waiting: {_waiting.index(ticket)} ahead of you.", icon=":material/hourglass:")
+            ahead = max(1, _waiting.index(ticket))  # a download has a turn and no ticket
+            message.info(f"Waiting: {ahead} ahead of you.", icon=":material/hourglass:")
         try:
             message.empty()  # where a rerun is due, this is where the visitor leaves
             yield

@@ -8,7 +8,6 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import export
 from core.families import family
 from core.family import Autoencoder
 from core.store import Run
@@ -58,7 +57,7 @@ def main() -> None:
     shown = views.prepared(painters, kind, corners, ends)
     key, endless = views.key_of(painters, kind), kind == SEEDS
     views.live(painters, shown, endless, seed, views.addressed(endless), engines(), key)
-    offer_decoders(painters)
+    offer_decoders([painter for painter, one in zip(painters, shown, strict=True) if not one.decoder])
     st.caption(
         "Move or drag; arrow keys; a double click or Enter pins, and a click on a pin shows it again. The sliders add "
         "to single numbers of the code, a double click or Delete takes that back. Faint points are the data's codes."
@@ -85,7 +84,14 @@ def kept_in_the_address(painters: list[Painter], pictures: list[inputs.Input]) -
     source = st.session_state.get("source")
     drawn, untouched = source == "Draw", not was_drawn_on("pad")
     if pictures and (source in ("Upload", "Camera") or (drawn and not untouched)):
-        st.query_params["codes"] = remembered.written(painters, pictures)
+        codes = remembered.written(painters, pictures)
+        if codes:
+            st.query_params["codes"] = codes
+        else:
+            forget_codes()
+            st.caption(
+                "These codes have too many numbers for an address: opened anew, the page has no pictures."
+            )
         return pictures
     if source not in ("Upload", "Camera") and not (drawn and untouched):  # what was drawn was wiped away
         forget_codes()
@@ -112,9 +118,8 @@ def through(pictures: list[inputs.Input]) -> list[inputs.Input]:
     return [by_name[name] for name in names]
 
 
-def offer_decoders(painters: list[Painter]) -> None:
+def offer_decoders(missing: list[Painter]) -> None:
     """A decoder that was not exported is used on the server: a job can change that."""
-    missing = [painter for painter in painters if export.kept(painter.run) is None]
     if not missing or "browser" not in engines():
         return
     exporting = {one.run.id: ["decoder", one.run.id] for one in missing}

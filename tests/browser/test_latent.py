@@ -136,7 +136,16 @@ def test_the_map_moves_zooms_and_shows_pictures_close_up(app: Server, page: Page
         for _ in range(16):
             page.mouse.wheel(0, -300)
             page.wait_for_timeout(30)
-    assert scatter.evaluate("e => e.memory.views[0].scale") > 20 * moved["scale"]
+    close = scatter.evaluate("e => ({ ...e.memory.views[0] })")
+    assert close["scale"] > 20 * moved["scale"]
+    window = page.viewport_size
+    assert window is not None
+    page.set_viewport_size({"width": 700, "height": 560})
+    until(page, lambda: scatter.evaluate("e => e.memory.views[0].width") != close["width"])
+    smaller = scatter.evaluate("e => ({ ...e.memory.views[0] })")
+    assert smaller["x"] == close["x"] and smaller["scale"] > 10 * moved["scale"]
+    page.set_viewport_size(window)
+    until(page, lambda: scatter.evaluate("e => e.memory.views[0].width") == close["width"])
     page.get_by_role("button", name="Whole map").click()
     until(page, lambda: scatter.evaluate("e => e.memory.views[0].scale") == pytest.approx(before["scale"]))
 
@@ -256,6 +265,10 @@ def test_the_history_plays(app: Server, page: Page) -> None:
     told = page.locator(".lapse output")
     expect(told).to_have_text("epoch 20", timeout=PATIENCE)
     page.locator(".lapse input").fill("0")
+    expect(told).to_have_text("epoch 1")
+    page.locator(".lapse input").press("ArrowRight")
+    expect(told).not_to_have_text("epoch 1")
+    page.locator(".lapse input").press("ArrowLeft")
     expect(told).to_have_text("epoch 1")
     page.get_by_role("button", name="Play").click()
     expect(told).to_have_text("epoch 20", timeout=PATIENCE)

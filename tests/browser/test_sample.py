@@ -87,7 +87,7 @@ def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> 
     rng = torch.Generator().manual_seed(0)
     codes = [torch.randn(1, run.record.outline().config.latent_dim, generator=rng) for run in SHIPPED]
     decoders = [
-        {"url": address_of_decoder(run.id, run.weights_hash()), "z": z[0].tolist()}
+        {"url": address_of_decoder(run.id, export.NAME.format(run.weights_hash())), "z": z[0].tolist()}
         for run, z in zip(SHIPPED, codes, strict=True)
     ]
     runtime = {"script": f"/api/runtime/{SCRIPT}", "machine": f"/api/runtime/{MACHINE}"}
@@ -173,10 +173,13 @@ def test_who_leaves_the_pad_leaves_the_place_that_was_set_down(app: Server, page
 
 def test_a_step_there_and_back_ends_in_the_address_where_it_began(app: Server, page: Page) -> None:
     opened(page, app).focus()
+    steps = page.evaluate("history.length")
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**at=0.02*")
     page.keyboard.press("ArrowLeft")
     page.wait_for_url("**at=0%2C0*")
+    settle(page)
+    assert page.evaluate("history.length") == steps, "Back would not leave the page"
 
 
 def test_keys_move_and_pin_and_the_plane_of_seeds_has_no_end(app: Server, page: Page) -> None:

@@ -31,6 +31,13 @@ def test_a_curve_goes_through_its_points() -> None:
     assert all(np.abs(curve - point).sum(1).min() < 1e-9 for point in points)
 
 
+def test_a_dot_is_drawn() -> None:
+    line, dot = ((0.5, 0.4), (0.5, 0.9)), ((0.5, 0.1),)
+    assert examples.drawn((dot,), (28, 28)).any()
+    inked = examples.drawn((line, dot), (28, 28))[0].any(1)
+    assert np.diff(inked.astype(int)).tolist().count(1) == 2, "a dot, a gap and a line"
+
+
 @pytest.mark.parametrize(
     ("dataset", "shape", "ground"), [("fashion-mnist", (1, 28, 28), 0), ("folder:emoji@48", (3, 48, 48), 255)]
 )

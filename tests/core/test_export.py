@@ -44,6 +44,7 @@ def test_a_decoder_is_kept_for_its_weights(tmp_path: Path, monkeypatch: pytest.M
         next(model.parameters()).add_(1)
     run.save_weights(model)
     assert export.kept(run) is None
+    assert [export.keep(run, model)] == [*run.folder.rglob("*.onnx")] != [file]
 
 
 def test_a_decoder_that_no_browser_is_sent_is_not_kept(
@@ -53,14 +54,15 @@ def test_a_decoder_that_no_browser_is_sent_is_not_kept(
     monkeypatch.setattr(export, "MOST_BYTES", 1_000)
     with pytest.raises(StoreError, match="Decode on the server, or train a smaller net"):
         export.keep(run, run.load())
-    assert not export.file_of(run).exists()
+    assert not [*run.folder.rglob("*.onnx")]
 
 
 def test_a_link_is_no_decoder(tmp_path: Path) -> None:
     run = made(tmp_path)
     (tmp_path / "secret").write_text("of somebody else")
-    export.file_of(run).parent.mkdir(exist_ok=True)
-    export.file_of(run).symlink_to(tmp_path / "secret")
+    file = run.folder / "cache" / export.NAME.format(run.weights_hash())
+    file.parent.mkdir(exist_ok=True)
+    file.symlink_to(tmp_path / "secret")
     assert export.kept(run) is None
 
 

@@ -14,6 +14,7 @@ from tests.asgi import get, talk
 from tests.core.test_export import made
 from ui import decoding
 
+FOREIGN = "rebound.example:8501"
 HOME = {"origin": "http://127.0.0.1:8501", "host": "127.0.0.1:8501"}
 
 
@@ -39,17 +40,18 @@ def test_the_runtime_is_what_its_name_says_and_is_kept_for_ever() -> None:
 
 
 def test_a_decoder_comes_under_the_name_of_its_weights_alone(run: Run) -> None:
-    address = decoding.address_of_decoder(run.id, run.weights_hash())
+    address = decoding.address_of_decoder(run.id, export.NAME.format(run.weights_hash()))
     assert get(decoding.routes, address).status == 404
     file = export.keep(run, run.load())
     answer = get(decoding.routes, address)
     assert answer.status == 200 and answer.body == file.read_bytes()
     for other in (
-        decoding.address_of_decoder(run.id, "0" * 16),
-        decoding.address_of_decoder("nobody", run.weights_hash()),
+        decoding.address_of_decoder(run.id, export.NAME.format("0" * 16)),
+        address.replace(run.id, "nobody"),
     ):
         assert get(decoding.routes, other).status == 404
     assert get(decoding.routes, address, sec_fetch_site="cross-site").status == 403
+    assert get(decoding.routes, address, host=FOREIGN).status == 403
 
 
 def test_over_a_socket_codes_become_pictures(run: Run) -> None:
@@ -83,6 +85,8 @@ def test_foreign_pages_and_unknown_runs_are_refused(run: Run) -> None:
     assert talk(decoding.routes, f"/api/decode/{run.id}", [code(0, 0, 0, 0)], **elsewhere) == [
         decoding.REFUSED
     ]
+    named = {"origin": f"http://{FOREIGN}", "host": FOREIGN}
+    assert talk(decoding.routes, f"/api/decode/{run.id}", [code(0, 0, 0, 0)], **named) == [decoding.REFUSED]
     for id in ("nobody", "..%2F..", ".jobs"):
         assert talk(decoding.routes, f"/api/decode/{id}", [code(0, 0, 0, 0)], **HOME) == [decoding.REFUSED]
 

@@ -76,6 +76,11 @@ def test_other_sites_may_not_show_them(run: Run, site: str, status: int) -> None
     assert get([sheets.route], f"/api/pictures/{run.id}/0", sec_fetch_site=site).status == status
 
 
+def test_a_name_that_somebody_else_gave_this_machine_is_refused(run: Run) -> None:
+    """A page that rebinds its own name to 127.0.0.1 is of this origin to a browser."""
+    assert get([sheets.route], f"/api/pictures/{run.id}/0", host="rebound.example:8501").status == 403
+
+
 def test_a_run_whose_weights_are_broken_has_none(run: Run) -> None:
     run.weights_file.write_bytes(b"\x80\x04")
     assert get([sheets.route], f"/api/pictures/{run.id}/0").status == 404

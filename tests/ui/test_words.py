@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.words import as_written, command, counted, duration, paper
+from ui.words import JOINER, as_written, command, counted, duration, paper
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,18 @@ def test_one_is_no_plural() -> None:
 
 
 def test_text_from_outside_formats_nothing() -> None:
-    assert as_written("![x](https://example.invalid/x.png)") == r"!\[x\](https://example.invalid/x.png)"
+    assert as_written("![x](/x.png)") == r"!\[x\](/x.png)"
     assert as_written("*a* _b_ `c` ~d~ $e$ <f> &amp;") == r"\*a\* \_b\_ \`c\` \~d\~ \$e\$ \<f\> \&amp;"
     assert as_written("mnist-vae-7f3a: 3.5 %, ½") == "mnist-vae-7f3a: 3.5 %, ½"
+    for text in (
+        ":100:",
+        ":material/home:",
+        "https://example.invalid",
+        "WWW.example.invalid",
+        "a@example.invalid",
+    ):
+        written = as_written(text)
+        assert text not in written and written.replace(JOINER, "") == text
 
 
 def test_a_run_of_any_name_stays_within_its_command() -> None:

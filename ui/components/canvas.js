@@ -19,7 +19,7 @@ export default function ({ data, parentElement, setStateValue }) {
     root.live?.end()
     root.live = live(root, data, signature, setStateValue)
   }
-  return () => setTimeout(() => root.isConnected || leave(root)) // a rerun ends here, too
+  return () => setTimeout(() => root.isConnected || leave(root)) // a call that another one overtook ends here, too
 }
 
 function leave(root) {
@@ -260,6 +260,7 @@ function live(root, data, signature, setStateValue) {
         console.info(`canvas: ${by.name} broke off (${error})`)
         data.engines = data.engines.filter((name) => name !== by.name)
         engine = null
+        by.end()
         await choosing
         if (!engine) await (choosing = choose())
       }
@@ -381,6 +382,7 @@ function live(root, data, signature, setStateValue) {
   }
   function release() {
     keep()
+    intoTheAddress("at", place().join())
     setStateValue("at", place())
   }
 
@@ -400,7 +402,7 @@ function live(root, data, signature, setStateValue) {
     }
     move(at)
   }
-  pad.onpointerup = pad.onpointercancel = (event) => {
+  pad.onpointerup = pad.onpointercancel = pad.onlostpointercapture = (event) => {
     if (event.pointerId !== start?.id) return
     start = null
     release()
@@ -431,13 +433,14 @@ function live(root, data, signature, setStateValue) {
 
   // --- pins and dials ---
 
-  function made(pin) {
+  function made({ at, codes }) {
+    const here = apart(views[0], codes[0], codeOf(views[0], at)) < SAME // not where sliders were turned
     const pictures = views.map((view) => {
       const canvas = document.createElement("canvas")
       ;[canvas.width, canvas.height] = [view.shape[2], view.shape[1]]
       return canvas
     })
-    return { ...pin, pictures, drawn: false }
+    return { at, codes, here, pictures, drawn: false }
   }
   // A pin has codes at once; its pictures come when there is something that decodes.
   async function develop(pin, by) {
@@ -446,7 +449,7 @@ function live(root, data, signature, setStateValue) {
     pin.drawn = true
   }
   function pin() {
-    state.pins.push(made({ at: place(), codes: shownCodes(), here: true }))
+    state.pins.push(made({ at: place(), codes: shownCodes() }))
     if (state.pins.length > 24) state.pins.shift()
     tell()
     follow()
@@ -505,11 +508,7 @@ function live(root, data, signature, setStateValue) {
     return element
   }
   function givenBack() {
-    for (const { at, codes } of data.pins) {
-      const arrays = codes.map((z) => Float32Array.from(z))
-      const here = apart(views[0], arrays[0], codeOf(views[0], at)) < SAME
-      state.pins.push(made({ at, codes: arrays, here }))
-    }
+    for (const { at, codes } of data.pins) state.pins.push(made({ at, codes: codes.map((z) => Float32Array.from(z)) }))
     showTray()
   }
 

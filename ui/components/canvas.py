@@ -18,7 +18,7 @@ from ui.components.scatter import packed
 HTML = '<div class="canvas"></div>'
 MOST_PINS = 24
 
-_canvas = declared("canvas", HTML)
+_canvas = declared("canvas", HTML, addressed=True)
 
 
 @dataclass(frozen=True, eq=False)

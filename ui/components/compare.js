@@ -245,7 +245,7 @@ export default function ({ data, parentElement }) {
   root.end = end
   return () => {
     end()
-    setTimeout(() => root.isConnected || forget(() => true)) // a rerun with other pictures ends here, too
+    setTimeout(() => root.isConnected || forget(() => true)) // a call that another one overtook ends here, too
   }
 }
 

@@ -98,6 +98,14 @@ export default function ({ data, parentElement }) {
     stop()
     show(Number(range.value))
   }
+  // By whole epochs: the steps of the slider are fine enough to show what lies between them.
+  const WAYS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }
+  range.onkeydown = (event) => {
+    if (!WAYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return
+    event.preventDefault()
+    stop()
+    show(Math.min(last, Math.max(0, Math.round(root.at) + WAYS[event.key])))
+  }
   const observer = new ResizeObserver(() => show(root.at))
   observer.observe(canvas)
   show(root.at)

@@ -147,12 +147,13 @@ export default function ({ data, parentElement, setStateValue }) {
   const set = (at) => {
     root.at = at.map((value) => Math.round(value * 1000) / 1000)
     show()
+    intoTheAddress("at", root.at.join())
     setStateValue("at", root.at)
   }
   const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
   for (const { plane } of panels) {
     plane.onpointermove = (event) => show(from(event))
-    plane.onpointerup = (event) => event.button || event.ctrlKey || set(from(event))
+    plane.onclick = (event) => set(from(event))
     plane.onpointerleave = () => show()
     plane.onkeydown = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return

@@ -23,7 +23,7 @@ CLASS_COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#b8a900", "#7a5195", "#8c564b", "#7f7f7f",
 )  # fmt: skip
 
-_maps = declared("maps", HTML)
+_maps = declared("maps", HTML, addressed=True)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ export default function ({ data, parentElement, setStateValue }) {
   // On the root: an answer to one stroke may come during the next.
   canvas.onpointerdown = (event) => {
     if (root.stroke || event.button || event.ctrlKey) return // one hand at a time; a menu swallows the end
+    if (root.strokes.length >= data.most) return
     canvas.setPointerCapture(event.pointerId)
     root.stroke = { id: event.pointerId, points: [at(event)] }
     root.strokes.push(root.stroke.points)
@@ -54,7 +55,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (Math.hypot(x - lastX, y - lastY) > NEAR && points.length < 400) points.push([x, y])
     draw()
   }
-  canvas.onpointerup = canvas.onpointercancel = (event) => {
+  canvas.onpointerup = canvas.onpointercancel = canvas.onlostpointercapture = (event) => {
     if (event.pointerId !== root.stroke?.id) return
     root.stroke = null
     send()

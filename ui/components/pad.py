@@ -10,7 +10,7 @@ import streamlit as st
 from ui.components import declared
 
 HTML = """<div class="pad">
-  <canvas tabindex="0" role="img" aria-label="Drawing pad: draw a light shape on the dark ground"></canvas>
+  <canvas role="img" aria-label="Drawing pad: draw a light shape on the dark ground"></canvas>
   <div><button type="button" class="undo">Undo</button><button type="button" class="clear">Clear</button></div>
 </div>"""
 MAX_STROKES, MAX_POINTS = 60, 400
@@ -27,7 +27,7 @@ def pad(start: Strokes, key: str) -> Strokes:
         st.session_state[kept_as(key)] = checked(drawn)  # the component forgets it where it is not drawn
     strokes: Strokes = st.session_state.get(kept_as(key), start)
     # data, so that a pad that is made anew has them, too
-    _pad(data={"strokes": strokes}, key=key, on_strokes_change=lambda: None)
+    _pad(data={"strokes": strokes, "most": MAX_STROKES}, key=key, on_strokes_change=lambda: None)
     return strokes
 
 

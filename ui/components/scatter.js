@@ -133,9 +133,8 @@ export default function ({ data, parentElement, setStateValue }) {
 
   // --- drawing ---
 
-  function whole(panel) {
+  function whole(panel, { clientWidth: width, clientHeight: height } = panel.stage) {
     const [[left, right], [bottom, top]] = panel.window
-    const { clientWidth: width, clientHeight: height } = panel.stage
     const scale = Math.min(width / (right - left), height / (top - bottom))
     return { x: (left + right) / 2, y: (bottom + top) / 2, scale, width, height }
   }
@@ -409,6 +408,7 @@ export default function ({ data, parentElement, setStateValue }) {
     memory.picked = i
     told.textContent = i === null ? "Nothing chosen" : `Chosen: ${describe(i)}`
     ask()
+    if (i !== 0) intoTheAddress("picture", i) // which the first is without a word
     setStateValue("picked", i ?? -1)
   }
 
@@ -449,6 +449,7 @@ export default function ({ data, parentElement, setStateValue }) {
     top.onpointermove = (event) => {
       const [px, py] = at(event)
       if (!start) return overPlace(panel, px, py)
+      if (!touches.has(event.pointerId)) return // a mouse beside a finger
       const before = [...touches.values()]
       touches.set(event.pointerId, [px, py])
       if (touches.size === 2) {
@@ -541,8 +542,10 @@ export default function ({ data, parentElement, setStateValue }) {
 
   const observer = new ResizeObserver(() => {
     for (const panel of panels) {
-      const view = panel.view
-      if (view && (view.width !== panel.stage.clientWidth || view.height !== panel.stage.clientHeight)) panel.view = null
+      const [view, now] = [panel.view, whole(panel)]
+      if (!view || !now.width) continue
+      const before = whole(panel, { clientWidth: view.width, clientHeight: view.height })
+      panel.view = { ...view, scale: (view.scale * now.scale) / before.scale, width: now.width, height: now.height }
     }
     ask()
   })

@@ -18,7 +18,7 @@ MOST_CORNERS = 400  # of a lasso
 
 Window = tuple[tuple[float, float], tuple[float, float]]
 
-_scatter = declared("scatter", HTML)
+_scatter = declared("scatter", HTML, addressed=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from ui.components.canvas import Pin
 from ui.inputs import Input
 from ui.sampling.views import Painter
 
+LONGEST = 30_000  # characters: servers and proxies refuse addresses that are much longer
 MOST = 3  # pictures, as many as span a plane
 NEXT_RUN, NEXT_CODE, NAME = "!", ",", "~"
 
@@ -31,14 +32,15 @@ class Remembered(Input):
 
 
 def written(painters: Sequence[Painter], pictures: Sequence[Input]) -> str:
-    """The codes of the first pictures by every run, in half precision, as an address takes them."""
+    """The codes of the first pictures by every run, in half precision, as an address takes them; empty where it would not."""
     parts = []
     for painter in painters:
         codes = painter.encode(pictures[:MOST]).half().numpy().astype("<f2")
         parts.append(
             painter.run.id + NAME + NEXT_CODE.join(urlsafe_b64encode(one.tobytes()).decode() for one in codes)
         )
-    return NEXT_RUN.join(parts)
+    text = NEXT_RUN.join(parts)
+    return text if len(text) <= LONGEST else ""
 
 
 def read(text: str, painters: Sequence[Painter]) -> list[Remembered]:

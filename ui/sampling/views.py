@@ -137,7 +137,7 @@ def view(painter: Painter, kind: str, flat: Sheet, marks: Sequence[tuple[float, 
         labels=labels,
         marks=list(marks),
         dials=dials(painter),
-        decoder=address_of_decoder(run.id, run.weights_hash()) if file else "",
+        decoder=address_of_decoder(run.id, file.name) if file else "",
     )
 
 

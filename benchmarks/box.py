@@ -23,7 +23,7 @@ from core.training import EpochEnded, Plan, Training, train
 
 EMOJI = "folder:emoji@48"
 SAMPLES = 1_000
-SMALL: Mapping[str, Any] = {"hidden": (96,)}  # a third of the default net's weights
+SMALL: Mapping[str, Any] = {"hidden": (96,)}  # two fifths of the default net's weights
 EMOJI_LICENCE = "Apache 2.0 (Google, Noto Emoji)"
 # the last holds pictures of the dataset
 MADE_WHILE_TRAINING = ("steps.jsonl", "lock", "record.lock", "previews/originals.png")

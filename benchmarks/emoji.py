@@ -1,7 +1,8 @@
 """Write the emoji that lie in a mosaic as a folder of pictures: `python -m benchmarks.emoji MOSAIC CSV FOLDER`.
 
-The mosaic holds 64×64 RGBA tiles, 60 a row; the table names them in order, with category and skin tone. What differs in
-skin tone alone is left out. Classes are the categories, so that `folder:FOLDER` is a dataset with classes.
+The mosaic holds 64×64 RGBA tiles of Noto Emoji, 60 a row, drawn from that font; the table names them in order, by `codepoints`,
+`category` and `skin_tone`. What differs in skin tone alone is left out. Classes are the categories, so that `folder:FOLDER` is a
+dataset with classes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Train the photo models in the box: `python -m benchmarks.photos PHOTOS [--only ID]`, each in the rounds that it had.
 
-A further round goes on from a run: `--only ID --from RUN --seconds S [--batch-size N] [--seed N] [--threads N]
-[--settings JSON]`, as in `--settings '{"crop": 96, "lr": 7e-4, "half": false}'`. Where its net has more blocks than that
-of the run, it begins as its equal.
+A further round goes on from a run and with its settings: `--only ID --from RUN --seconds S [--batch-size N] [--seed N]
+[--threads N] [--settings JSON]`, where JSON is what differs, as in `'{"crop": 96, "lr": 7e-4, "half": false}'`. Where its net has
+more blocks than that of the run, it begins as its equal. What `core.camera` does to pictures has grown since the first rounds.
 
 PHOTOS is a folder with photographs of BSDS500 that are in none of the usual test sets. Two more are left out, since they are in
 Set12 and very likely in RNI15. Weights are put away in half precision, after a look at what that costs; pictures of the
@@ -35,6 +35,7 @@ from core.training import Plan, validate
 
 LEFT_OUT = ("12003.jpg", "100075.jpg")
 LICENCE = "BSDS500: for non-commercial research and education; Arbelaez et al. 2011"
+OF_A_ROUND = ("batch_size", "settings", "seed", "threads")
 LOSS = 0.01  # dB that half precision may cost
 
 
@@ -119,18 +120,25 @@ def main() -> None:
     parser.add_argument("--only", choices=list(BOX), metavar="ID")
     parser.add_argument("--from", dest="origin", metavar="RUN", help="one more round, from these weights")
     parser.add_argument("--seconds", type=float, help="of that round; without --from, of the only one")
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="of that round")
     parser.add_argument(
-        "--settings", type=json.loads, default={}, metavar="JSON", help="of that round, where it differs"
+        "--batch-size", type=int, default=8, metavar="N", help="of that round, as all that follows"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of that round's crops and noise")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of that round")
+    parser.add_argument(
+        "--settings", type=json.loads, default={}, metavar="JSON", help="what differs from the run's"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of crops and noise")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
     parser.add_argument(
         "--ship", type=Path, metavar="FOLDER", help="only put away a run that has been trained elsewhere"
     )
     options = parser.parse_args()
     if (options.ship or options.origin) and not options.only:
         parser.error("--ship and --from go with --only: which of the models it is")
+    if options.origin and not options.seconds:
+        parser.error("--from goes with --seconds: how long the round is")
+    plain = parser.parse_args([str(options.photos)])
+    if not options.seconds and any(getattr(options, name) != getattr(plain, name) for name in OF_A_ROUND):
+        parser.error("the settings of a round go with --seconds: without, every round is as it was")
     with tempfile.TemporaryDirectory() as scratch:
         data = photographs(options.photos, Path(scratch))
         for one in BOX.values():
@@ -155,7 +163,8 @@ def trained(one: Shipped, data: Dataset, store: Store, options: argparse.Namespa
     kind = family(one.family)
     run = Store().run(options.origin) if options.origin else None
     for each in rounds(one, options):
-        config = kind.Config(**{**one.settings, **each.settings})
+        usual = run.record.config if options.origin and run else one.settings
+        config = kind.Config(**{**usual, **each.settings})
         plan = Plan(seconds=each.seconds, batch_size=each.batch_size, seed=each.seed, threads=each.threads)
         model = kind(config, data.shape)
         run = store.create(model, plan, data, one.name, origin=run)
@@ -176,9 +185,9 @@ def deepen(run: Run, model: Family) -> None:
 
 
 def rounds(one: Shipped, options: argparse.Namespace) -> list[Round]:
-    if options.origin or options.seconds:
-        seconds = options.seconds or one.seconds
-        return [Round(seconds, options.batch_size, options.settings, options.seed, options.threads)]
+    if options.seconds:
+        terms = (getattr(options, name) for name in OF_A_ROUND)
+        return [Round(options.seconds, *terms)]
     return [Round(one.seconds), *one.further]
 
 

@@ -6,7 +6,7 @@ are then scored by our evaluator: the negative ELBO over the same binarised test
 
 Ours is trained from the start with ever longer plans, since its learning rate falls to zero along each, until one is as good;
 that plan's seconds count, and code is as long as pythae's. `default net` is what our app trains, `their net` pythae's layers with
-our normalisation. The sides take their turns in one process, on as many threads; scoring is not timed.
+our normalisation. In one process, on as many threads, each of pythae's is timed once and then our plans; scoring is not timed.
 """
 
 from __future__ import annotations

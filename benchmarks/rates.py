@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.denoise import pictures
 from core.families.photo_autoencoder import PhotoAutoencoder
-from core.rates import compared
+from core.rates import coloured, compared
 from core.store import Store
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     photographs = list(pictures(options.images))
     print(f"{len(photographs)} pictures")
     for k in model.config.rates:
-        rows = [compared(picture, model, k) for picture in photographs]
+        rows = [compared(coloured(picture), model, k) for picture in photographs]
         for mine in zip(*rows, strict=True):
             bits = np.mean([8 * row.size / row.picture[..., 0].size for row in mine])
             psnr, ssim = (

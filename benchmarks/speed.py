@@ -14,8 +14,8 @@ before the clock starts. What it then sees of two epochs:
     by hand           resident bytes, torch.randperm, fused Adam, the sum of losses read once an epoch
     bare step         forward, backward and Adam on one and the same batch: what no loop can beat
 
-Where there is CUDA the same follows on it, with the most memory that each side held. The ratio to a bare step is the loop's
-share of the time.
+Where there is CUDA the same follows on it, with the most memory that each side held. The ratio to a bare step is the step's share
+of our time: the loop has the rest.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def mixture(terms: Terms) -> Iterator[str]:
 
 
 def samples(terms: Terms) -> Iterator[str]:
+    """Each family with its own defaults: the GAN has the smaller net, 96 units where the VAE has 256, and smaller batches."""
     data = terms.mnist()
     vae = surveys(terms, "vae-samples", VAE, VAEConfig(lr=3e-3), data, 128)
     gan = surveys(terms, "gan-samples", GAN, GANConfig(), data, 64)

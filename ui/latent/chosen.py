@@ -58,11 +58,13 @@ def neighbours(place: Ground, model: Autoencoder, index: int | None) -> None:
     distance = dict(zip(found[0].tolist(), far[0].tolist(), strict=True))
     some = [one for one in distance if one != index][:NEIGHBOURS]
     tiles = pictures(place, model, [index, *some])
-    back = decoded(model, codes[index : index + 1])[0]
+    itself = [(name(place, index), tiles[0])]
+    if not marked(place):  # else it is what comes back already
+        itself.append(("what comes back", decoded(model, codes[index : index + 1])[0]))
     near = [near_one(place, one, tile, distance[one]) for one, tile in zip(some, tiles[1:], strict=True)]
     st.html(
         block(
-            captioned([(name(place, index), tiles[0]), ("what comes back", back)], "6rem"),
+            captioned(itself, "6rem"),
             f'<div class="row captioned" style="{GRID}">{"".join(near)}</div>',
         )
     )

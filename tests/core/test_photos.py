@@ -14,7 +14,7 @@ from torch import Tensor
 from core import photos
 from core.data import sample_photos
 from core.denoisers import classical, contest, learnt, similarity
-from core.evaluation import decibels
+from core.evaluation import decibels, summarise
 from core.families import photo_denoiser
 from core.families.photo_denoiser import PhotoDenoiser
 from core.judge import BOX
@@ -368,3 +368,14 @@ def test_a_damaged_run_is_told_and_the_next_one_takes_its_place(tmp_path: Path) 
     assert list(models) == [next_best.id]
     assert f"{best.id} cannot be loaded" in problems[0] and f"{other.id} does not remove" in problems[1]
     assert fitting(models, torch.rand(3, 40, 40, generator=seeded()))[0] == next_best.id
+
+
+def test_scores_are_of_one_noise_whatever_the_seed_of_the_run(tmp_path: Path) -> None:
+    store, data = Store(tmp_path), toy.dataset((3, 32, 32))
+    scores = []
+    for seed in (0, 7):
+        run = denoiser(store)
+        run.update(plan={**run.record.plan, "seed": seed})
+        summarise(run, run.restorer(), data)
+        scores.append(run.record.metrics["test"])
+    assert scores[0] == scores[1] and scores[0]["n"] == len(data.test)

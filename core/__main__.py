@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from core.errors import ERROR, INTERRUPTED, Explained, one_line
-from core.verbs.console import say
+from core.verbs.console import BadInput, say
 
 EXIT_BAD_INPUT = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,10 +48,24 @@ def perform(options: argparse.Namespace, words: Sequence[str]) -> None:
     if not options.job:
         options.verb(options)
         return
+    check_runs(options)
     from core.jobs import at_work
 
     with at_work(options.store, words, f"{options.verb.__name__} in a terminal") as options.work:
         options.verb(options)
+
+
+def check_runs(options: argparse.Namespace) -> None:
+    """Raises BadInput for a run that is not there: who has mistyped one should not wait for a turn to be told."""
+    from core.glance import is_there
+
+    named = (getattr(options, name, None) for name in ("run", "resume", "origin"))
+    for ids in named:
+        for id in [ids] if isinstance(ids, str) else ids or []:
+            if not is_there(options.store, id):
+                raise BadInput(
+                    f"There is no run {one_line(id, 60)!r}: `python -m core runs` lists those that are there"
+                )
 
 
 def parser() -> argparse.ArgumentParser:

@@ -204,6 +204,16 @@ def finished(root: Path) -> list[Glance]:
     return [glance for _, glance in sorted(found, key=lambda pair: pair[0])]
 
 
+def is_there(root: str | Path | None, id: str) -> bool:
+    """Whether there is a run of this name, sound or not, as far as one can see."""
+    try:
+        return any(path.name == id for path in store_root(root).iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 def recorded_device(root: str | Path | None, id: str) -> str | None:
     """Where a run was trained, or None where it cannot be told."""
     for path in store_root(root).glob("*/run.json"):

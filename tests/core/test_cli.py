@@ -397,6 +397,20 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert Jobs(root).folders() == []
 
 
+def never(*_: object) -> None:
+    pytest.fail("it would wait for its turn")
+
+
+@pytest.mark.parametrize(
+    "words", ["train --resume nobody", "train --from nobody", "evaluate nobody", "robustness {id} nobody"]
+)
+def test_who_mistypes_a_run_need_not_wait_for_a_turn(
+    run: Terminal, made: Run, root: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr("core.jobs.at_work", never)
+    assert "There is no run 'nobody'" in run.refused(*words.format(id=made.id).split())
+
+
 def test_a_store_that_cannot_be_written_is_named(run: Terminal, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert "file cannot be written: " in run.refused("--store", tmp_path / "file", *DIGITS)

@@ -162,6 +162,8 @@ def offer_codes(run: Run) -> None:
             query_params={"watch": run.id},
         )
         return
+    if not runs.loaded([run]):
+        return
     name = run.record.dataset["name"]
     where = BY_NAME[name].title if name in BY_NAME else name
     st.info(

@@ -24,6 +24,7 @@ from core.__main__ import main
 from core.data import load
 from core.families import FAMILIES, GAN, Vanilla
 from core.store import Run
+from core.tensors import read_tensors
 from core.training import EpochEnded
 
 SETTINGS = {"sparse": ["k=2"]}
@@ -100,6 +101,12 @@ def only_run(root: Path) -> str:
     return folder.name
 
 
+def checkpointed(folder: Path) -> int:
+    """The step that a run would go on from."""
+    file = folder / "checkpoint.safetensors"
+    return int(json.loads(read_tensors(file)[1]["counters"])["step"]) if file.exists() else 0
+
+
 def report(**row: Any) -> None:
     print(json.dumps(row), flush=True)
 
@@ -108,7 +115,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.optim.SGD([torch.zeros(1)])  # the first one imports for seconds, which no fork should have to
     load("digits")
-    run.CHECKPOINT_EVERY = training.READ_EVERY = -1.0  # a checkpoint at every step
+    run.CHECKPOINT_EVERY = run.STEP_EVERY = (
+        training.READ_EVERY
+    ) = -1.0  # a checkpoint and a line at every step
     training.FIT_CODES = evaluation.SSIM_PICTURES = 20  # neither enters the history
     for family in FAMILIES:
         settings = ["--set", "net=mlp", "hidden=16", "latent_dim=8", *SETTINGS.get(family.key, [])]
@@ -118,5 +127,6 @@ if __name__ == "__main__":
             name = moment.__name__ if moment else "never"
             root = Path(sys.argv[1], f"{family.key}-{name}")
             ended = fork(["--store", str(root), *begin], moment or (lambda: None))
+            left = checkpointed(root / only_run(root))
             resumed = fork(["--store", str(root), "train", "--resume", only_run(root)]) if moment else 0
-            report(family=family.key, moment=name, ended=ended, resumed=resumed, id=only_run(root))
+            report(family=family.key, moment=name, ended=ended, left=left, resumed=resumed, id=only_run(root))

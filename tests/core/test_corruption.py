@@ -208,12 +208,52 @@ def test_every_scale_has_five_levels_within_the_range(name: str) -> None:
                 assert low <= value <= high
 
 
-def test_the_published_constants() -> None:
-    assert [severity("gaussian", level, IMAGENET) for level in LEVELS] == [0.08, 0.12, 0.18, 0.26, 0.38]
-    assert [severity("gaussian", level, CIFAR) for level in LEVELS] == [0.04, 0.06, 0.08, 0.09, 0.10]
-    assert severity("fog", 5, IMAGENET) == (3.0, 1.4)
-    assert severity("glass_blur", 2, CIFAR) == (0.25, 1.0, 1.0)
-    assert severity("scale", 5, MNIST) == 0.5
+PUBLISHED = {
+    IMAGENET: {
+        "gaussian": (0.08, 0.12, 0.18, 0.26, 0.38),
+        "shot": (60, 25, 12, 5, 3),
+        "impulse": (0.03, 0.06, 0.09, 0.17, 0.27),
+        "speckle": (0.15, 0.2, 0.35, 0.45, 0.6),
+        "gaussian_blur": (1, 2, 3, 4, 6),
+        "defocus_blur": ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+        "glass_blur": ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+        "motion_blur": ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+        "fog": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+        "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
+        "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),
+        "jpeg": (25, 18, 15, 10, 7),
+        "pixelate": (0.6, 0.5, 0.4, 0.3, 0.25),
+    },
+    CIFAR: {
+        "gaussian": (0.04, 0.06, 0.08, 0.09, 0.10),
+        "shot": (500, 250, 100, 75, 50),
+        "impulse": (0.01, 0.02, 0.03, 0.05, 0.07),
+        "speckle": (0.06, 0.1, 0.12, 0.16, 0.2),
+        "gaussian_blur": (0.4, 0.6, 0.7, 0.8, 1),
+        "defocus_blur": ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+        "glass_blur": ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+        "motion_blur": ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
+        "fog": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+        "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),
+        "contrast": (0.75, 0.5, 0.4, 0.3, 0.15),
+        "jpeg": (80, 65, 58, 50, 40),
+        "pixelate": (0.95, 0.9, 0.85, 0.75, 0.65),
+    },
+    MNIST: {
+        "rotate": (0.2, 0.4, 0.6, 0.8, 1),
+        "shear": (0.2, 0.4, 0.6, 0.8, 1),
+        "scale": (0.9, 0.8, 0.7, 0.6, 0.5),
+        "translate": (1, 2, 3, 4, 5),
+    },
+}
+
+
+def test_levels_are_the_published_ones() -> None:
+    """Hendrycks & Dietterich 2019 (ImageNet-C, CIFAR-10-C), Mu & Gilmer 2019 (MNIST-C); masking's are our own."""
+    ours = {(name, scale) for name in NAMES for scale in BY_NAME[name].levels if scale != OURS}
+    assert ours == {(name, scale) for scale, levels in PUBLISHED.items() for name in levels}
+    for name, scale in ours:
+        assert tuple(severity(name, level, scale) for level in LEVELS) == PUBLISHED[scale][name]
 
 
 @pytest.mark.parametrize(("level", "scale"), [(0, IMAGENET), (6, IMAGENET), (1, MNIST), (1, "none")])

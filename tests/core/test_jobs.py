@@ -105,11 +105,12 @@ def test_a_job_trains_a_run_and_tells_how_it_went(jobs: Jobs) -> None:
     assert jobs.training(run.id) == done and jobs.active() == []
 
 
-def test_stop_acts_within_two_seconds_and_keeps_what_was_learnt(jobs: Jobs) -> None:
+def test_stop_acts_within_two_seconds_and_keeps_what_was_learnt(jobs: Jobs, alone: Alone) -> None:
     job = learning(jobs, jobs.start(LONG, "A long one"))
     assert job.state == "working"
-    job.stop()
-    assert wait(lambda: not jobs.job(job.id).active) < 2.0
+    with alone():
+        job.stop()
+        assert wait(lambda: not jobs.job(job.id).active) < 2.0
     assert jobs.job(job.id).state == "stopped"
     run = Store(jobs.store).run(job.run or "")
     assert run.status == "stopped" and run.checkpoint_file.exists()
@@ -130,6 +131,7 @@ def test_a_killed_job_is_noticed_at_once_and_its_run_can_go_on(
     monkeypatch.setattr(module.subprocess, "Popen", popen)
     with alone():  # before it starts: it would not train for as long as another test may take
         job = learning(jobs, jobs.start([*DIGITS, "--epochs", "150"], "The victim"))
+        assert os.getsid(processes[0].pid) != os.getsid(0), "Ctrl-C in the server's terminal would end it"
         processes[0].kill()
         assert wait(lambda: jobs.job(job.id).state == "died") < 3.0
     assert "training on Digits" in job.last_words()
@@ -238,22 +240,24 @@ def test_another_lane_is_free(tmp_path: Path) -> None:
 
 
 @posix
-def test_the_kernel_gives_a_lane_back_when_its_holder_is_killed(tmp_path: Path) -> None:
+def test_the_kernel_gives_a_lane_back_when_its_holder_is_killed(tmp_path: Path, alone: Alone) -> None:
     holder = worker(tmp_path, "train-cpu", "holder", 60)
     waiting = worker(tmp_path, "train-cpu", "waiting")
     assert waiting.stdout is not None and waiting.stdout.readline() == "behind holder\n"
-    holder.kill()
-    holder.communicate()
-    assert waiting.communicate(timeout=3)[0].startswith("turn")
+    with alone():
+        holder.kill()
+        holder.communicate()
+        assert waiting.communicate(timeout=3)[0].startswith("turn")
 
 
-def test_who_waits_is_seen_to_wait_and_can_be_stopped(jobs: Jobs) -> None:
+def test_who_waits_is_seen_to_wait_and_can_be_stopped(jobs: Jobs, alone: Alone) -> None:
     busy = worker(jobs.store, "train-cpu", "busy", 60)
     job = jobs.start([*LONG, "--device", "cpu"], "The next", lane="train-cpu")
     wait(lambda: "waiting for busy" in job.last_words())
     assert jobs.job(job.id).state == "waiting" and [one.title for one in jobs.ahead(job)] == ["busy"]
-    job.stop()
-    assert wait(lambda: jobs.job(job.id).state == "stopped") < 2.0
+    with alone():
+        job.stop()
+        assert wait(lambda: jobs.job(job.id).state == "stopped") < 2.0
     busy.kill()
     busy.communicate()
     assert Store(jobs.store).list() == []

@@ -29,6 +29,7 @@ from core.evaluation import summarise
 from core.families import FAMILIES, family
 from core.family import Autoencoder
 from core.files import LONG_DEAD, unborn, write_bytes
+from core.pictures import png, sheet
 from core.record import Record, outline
 from core.store import Damaged, Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
@@ -267,6 +268,15 @@ def test_a_consumer_that_leaves_keeps_the_weights_of_that_moment(interrupted: Ru
     assert [record["epoch"] for record in interrupted.metrics()] == [1]
     follow(interrupted, interrupted.resume(CPU, DATA))
     assert numbers(interrupted) == numbers(finished)
+
+
+def test_a_checkpoint_is_written_every_so_often(tmp_path: Path) -> None:
+    run = new(tmp_path)
+    training = run.begin(CPU)
+    moments = (0.1, 0.9 * runs.CHECKPOINT_EVERY, 1.1 * runs.CHECKPOINT_EVERY)
+    events = (Stepped(step, 1, 0.1, {}, seconds) for step, seconds in enumerate(moments, 1))
+    there = [run.checkpoint_file.exists() for _ in run.record_events(events, training)]
+    assert there == [False, False, True]
 
 
 def test_an_error_amid_training_leaves_the_last_checkpoint(interrupted: Run) -> None:
@@ -859,6 +869,18 @@ def test_a_broken_preview_is_reported(run: Run, content: bytes) -> None:
         run.previews(1)
     with pytest.raises(StoreError, match="epoch-00002.png of"):
         run.previews(2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "complaint"), [((1, 4000, 4000), "larger than previews are"), ((3, 24, 16), "other colours")]
+)
+def test_a_preview_that_is_none_of_its_run_is_reported(
+    run: Run, pixels: tuple[int, int, int], complaint: str
+) -> None:
+    (run.folder / "previews").mkdir(exist_ok=True)
+    run.preview_file(1).write_bytes(png(sheet(np.full((1, *pixels), 90, np.uint8), 1)))
+    with pytest.raises(StoreError, match=complaint):
+        run.previews(1)
 
 
 def test_places_of_no_pictures_hide_none(run: Run) -> None:

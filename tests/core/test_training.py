@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
@@ -119,7 +120,14 @@ def test_auto_is_the_first_device_there_is_and_an_unknown_one_is_named() -> None
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_training_tells_its_steps_its_epochs_and_its_end(device: str) -> None:
     training = tiny(device=device)
-    events = list(train(training, DATA))
+    (optimiser,) = training.optimisers
+    (peak,) = training.peak_rates
+    events, rates = [], []
+    for event in train(training, DATA):
+        events.append(event)
+        if isinstance(event, Stepped):
+            rates.append(optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([peak * (1 + math.cos(math.pi * i / 6)) / 2 for i in range(6)])
     kinds = [type(event) for event in events]
     assert kinds == [*([Stepped] * BATCHES + [EpochEnded]) * 2, Finished]
     steps = [event for event in events if isinstance(event, Stepped)]

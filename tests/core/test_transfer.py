@@ -131,7 +131,17 @@ def test_nothing_goes_along_that_is_not_the_runs(run: Run) -> None:
         "cache/codes.safetensors",
         "previews/epoch-00002.png",
     }
-    assert all(transfer.limit_of(name) for name in names)
+    assert not {name for name in names if name.endswith((".lock", ".pkl", "lock"))}
+
+
+def test_links_within_a_run_lead_nobody_out(run: Run, tmp_path: Path) -> None:
+    own = Run.open(shutil.copytree(run.folder, tmp_path / run.id))
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "map.safetensors").write_bytes(b"of somebody else")
+    before = set(files_of(transfer.export(own)))
+    (own.folder / "cache" / "map.safetensors").symlink_to(tmp_path / "secret" / "map.safetensors")
+    (own.folder / "shipped").symlink_to(tmp_path / "secret")
+    assert set(files_of(transfer.export(own))) == before
 
 
 def test_a_stopped_run_goes_on_elsewhere_to_the_same_end(tmp_path: Path, store: Store) -> None:
@@ -234,9 +244,11 @@ def test_what_no_run_has_is_left_out(run: Run, store: Store) -> None:
         "elsewhere/weights.safetensors": b"x",
         "../weights.safetensors": b"x",
     }
-    back = receive(zipped(files_of(transfer.export(run)) | extra), store)
+    sent = files_of(transfer.export(run))
+    back = receive(zipped(sent | extra), store)
     names = {path.relative_to(back.folder).as_posix() for path in back.folder.rglob("*") if path.is_file()}
-    assert all(transfer.limit_of(name) for name in names - {MARK})
+    assert names == {name.partition("/")[2] for name in sent} | {MARK}
+    assert back.weights_file.read_bytes() == run.weights_file.read_bytes()
     assert everything(store) == {
         back.id,
         *(f"{back.id}/{name}" for name in names),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.pictures import tiles
 from core.store import Run, Store
 from core.training import Plan
 from tests.asgi import get
+from tests.serving import ROOT
 from ui import runs, sheets
 from ui.latent import ground
 
@@ -74,6 +76,11 @@ def test_what_is_not_there_is_not_found(run: Run, path: str) -> None:
 )
 def test_other_sites_may_not_show_them(run: Run, site: str, status: int) -> None:
     assert get([sheets.route], f"/api/pictures/{run.id}/0", sec_fetch_site=site).status == status
+
+
+def test_the_app_listens_on_this_machine_only() -> None:
+    server = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["server"]
+    assert server["address"] == "127.0.0.1" and server["allowedHosts"] == ["127.0.0.1", "localhost"]
 
 
 def test_a_name_that_somebody_else_gave_this_machine_is_refused(run: Run) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from core import objectives
+from core.families import gan
 from core.families.gan import CRITIC_STEPS, GAN, PENALTY_WEIGHT, R1_EVERY
 from core.family import Turn, noise_like
 from core.pictures import as_floats
@@ -52,6 +53,21 @@ def test_non_saturating_losses() -> None:
     assert critic == {"critic": objectives.nonsaturating_critic(real_score, fake_score)}
     generator = model.loss(x, Turn(seeded(), "generator")).minimise
     assert generator == {"generator": objectives.nonsaturating_generator(fake_score)}
+
+
+@pytest.mark.parametrize("augments", [True, False])
+def test_the_critic_meets_augmented_pictures_in_both_turns(
+    augments: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(gan, "augment", lambda x, rng: seen.append(x) or x)
+    model, x = built(augment=augments), strokes()
+    model.loss(x, Turn(seeded(), "critic", step=0))
+    by_critic = len(seen)
+    model.loss(x, Turn(seeded(), "generator"))
+    assert (by_critic, len(seen)) == ((3, 4) if augments else (0, 0)), "real, drawn and R1's; drawn"
+    if augments:
+        assert torch.equal(seen[0], x) and torch.equal(seen[2], x) and seen[3].requires_grad
 
 
 def test_r1_comes_every_sixteenth_step_and_counts_for_all_of_them() -> None:

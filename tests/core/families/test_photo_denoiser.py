@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from core import unet
-from core.camera import is_gray
+from core.camera import enlarged, is_gray
 from core.crops import FLOOR, STEEPEST, cropped, mirrored
 from core.data import Dataset, Split
 from core.families import photo_denoiser
@@ -53,15 +53,20 @@ def test_any_size_comes_back_as_large(size: tuple[int, int]) -> None:
         assert back.shape == x.shape and back.isfinite().all()
 
 
+@pytest.mark.parametrize("noise", ["gaussian", "camera"])
 @torch.no_grad()
-def test_the_loss_is_the_log_of_the_error_and_the_log_of_the_ratio_of_levels() -> None:
-    model, x = fresh().double(), torch.rand(4, *SHAPE, generator=seeded(1), dtype=torch.double)
+def test_the_loss_is_the_log_of_the_error_and_the_log_of_the_ratio_of_levels(noise: str) -> None:
+    model = fresh(noise=noise).double()
+    x = torch.rand(4, *SHAPE, generator=seeded(1), dtype=torch.double)
     minimise, watch = model.loss(x, Turn(seeded(2)))
     rng = seeded(2)
-    clean = some_gray(cropped(x, 32, rng), rng)
+    crops = cropped(x, 32, rng)
+    clean = some_gray(enlarged(crops, rng) if noise == "camera" else crops, rng)
     noisy, sigma = model.disturbed(clean, rng)
+    if noise == "camera":
+        torch.testing.assert_close(sigma, (noisy - clean).square().mean((1, 2, 3)).sqrt())
     guess = model.estimate(noisy)
-    told = torch.where(sigma.new_empty(4).uniform_(generator=rng) < 0.5, guess, sigma)
+    told = torch.where(torch.rand(4, generator=rng) < 0.5, guess, sigma)
     errors = [float(((model.clean(noisy, told)[i] - clean[i]) ** 2).mean()) for i in range(4)]
     ratios = [
         abs(math.log((g + 1 / 255) / (s + 1 / 255)))

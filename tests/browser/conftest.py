@@ -55,16 +55,18 @@ def page_errors() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
     with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-        cut_off(context, page_errors)
-        one = context.new_page()
-        one.on("console", lambda message: page_errors.extend(errors_in(message)))
-        one.on("pageerror", lambda error: page_errors.append(f"uncaught: {error}"))
-        yield one
-        page_errors += shown_errors(one)
+        watch(context, page_errors)
+        yield context.new_page()
+        for tab in context.pages:
+            page_errors += shown_errors(tab)
     assert page_errors == []
 
 
-def cut_off(context: BrowserContext, page_errors: list[str]) -> None:
+def watch(context: BrowserContext, page_errors: list[str]) -> None:
+    """Cut its tabs off from other machines, and note what goes wrong in any of them."""
+    context.on("console", lambda message: page_errors.extend(errors_in(message)))
+    context.on("weberror", lambda error: page_errors.append(f"uncaught: {error.error}"))
+
     def refuse(route: Route) -> None:
         page_errors.append(f"asked for {route.request.url}")
         route.abort()

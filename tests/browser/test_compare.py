@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Locator, Page, Route, expect
 
-from tests.browser.conftest import cut_off
+from tests.browser.conftest import watch
 from tests.serving import ROOT, Server, serving, settle, until, visit
 
 WIDTH, HEIGHT = 1200, 900
@@ -74,7 +74,7 @@ def finger(browser: Browser, page_errors: list[str]) -> Iterator[Page]:
     with browser.new_context(
         viewport={"width": 400, "height": 800}, device_scale_factor=2, has_touch=True, is_mobile=True
     ) as context:
-        cut_off(context, page_errors)
+        watch(context, page_errors)
         yield context.new_page()
     assert page_errors == []
 

@@ -85,6 +85,13 @@ BOX = {
                     seed=9,
                     threads=2,
                 ),
+                Round(
+                    7_800,
+                    4,
+                    {"crop": 128, "lr": 5e-4, "blocks": (2, 3, 5), "midst": 0.5},
+                    seed=10,
+                    threads=2,
+                ),
             ),
         ),
         Shipped(

@@ -170,8 +170,11 @@ class PhotoDenoiser(Restorer):
 
 
 def looks(device: torch.device) -> int:
-    """How many a restorer takes: a megapixel stays below two seconds on two cores, and below a fortieth of what BM3D takes there,
-    of which three were a 37th without tiles."""
+    """How many a restorer takes: a megapixel stays below two seconds on two cores, and near a fortieth of what BM3D takes there.
+
+    Without tiles two looks are a 45th on one processor and a 36th on a slower one, where a single look in single precision
+    takes as long.
+    """
     if multiplies_tiles(device):
         return 3
     return 2 if multiplies_halves(device) else 1

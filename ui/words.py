@@ -60,7 +60,7 @@ def as_written(text: str) -> str:
 
     Nor does it become an icon, an emoji or a link, which Streamlit looks for where nothing can be escaped any more.
     """
-    apart = re.sub(r"(?i):(?=[\w+/-]+:|//)|\bwww(?=\.)|@", rf"\g<0>{JOINER}", text)
+    apart = re.sub(r"(?i):(?=[\w+/-]+:|//)|\bwww(?=\.)|@(?=[\w.-]*\.)", rf"\g<0>{JOINER}", text)
     return re.sub(r"([\\`*_\[\]<>~$#|&])", r"\\\1", apart)
 
 

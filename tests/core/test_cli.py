@@ -143,7 +143,7 @@ def test_devices_and_links_stay_what_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"there"
 
 
-def test_a_seed_that_no_generator_takes_is_refused(run: Terminal, made: Run) -> None:
+def test_a_seed_that_no_generator_takes_is_refused(run: Terminal, made: Run, root: Path) -> None:
     for seed in (-1, 2**32):
         assert "--seed lies between 0 and" in run.refused("map", made.id, "--seed", seed)
 

@@ -43,6 +43,7 @@ def test_text_from_outside_formats_nothing() -> None:
     assert as_written("![x](/x.png)") == r"!\[x\](/x.png)"
     assert as_written("*a* _b_ `c` ~d~ $e$ <f> &amp;") == r"\*a\* \_b\_ \`c\` \~d\~ \$e\$ \<f\> \&amp;"
     assert as_written("mnist-vae-7f3a: 3.5 %, ½") == "mnist-vae-7f3a: 3.5 %, ½"
+    assert as_written("folder:digits@8gray") == "folder:digits@8gray"
     for text in (
         ":100:",
         ":material/home:",

@@ -153,7 +153,12 @@ export default function ({ data, parentElement, setStateValue }) {
   const KEYS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] }
   for (const { plane } of panels) {
     plane.onpointermove = (event) => show(from(event))
-    plane.onclick = (event) => set(from(event))
+    let pressed = null // what was begun elsewhere, as a selection of text, ends here without a place
+    plane.onpointerdown = (event) => (pressed = event.pointerId)
+    plane.onpointerup = (event) => {
+      if (event.pointerId === pressed && !event.button && !event.ctrlKey) set(from(event))
+      pressed = null
+    }
     plane.onpointerleave = () => show()
     plane.onkeydown = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return

@@ -54,8 +54,8 @@ class Server:
 
 
 @contextmanager
-def serving(script: Path = ROOT / "app.py", **environment: str) -> Iterator[Server]:
-    """`streamlit run script` on a free port, without a data folder and with no way out to the network."""
+def serving(script: Path = ROOT / "app.py", base: str = "", **environment: str) -> Iterator[Server]:
+    """`streamlit run script` on a free port, below `base`, without a data folder and with no way out to the network."""
     port = free_port()
     command = [
         sys.executable,
@@ -65,11 +65,12 @@ def serving(script: Path = ROOT / "app.py", **environment: str) -> Iterator[Serv
         str(script),
         "--server.headless=true",
         f"--server.port={port}",
+        f"--server.baseUrlPath={base}",
     ]
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
         surroundings = offline(folder) | environment
         process = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=log, stderr=log)
-        server = Server(f"http://127.0.0.1:{port}", time.perf_counter(), Path(log.name), process)
+        server = Server(f"http://127.0.0.1:{port}{base}", time.perf_counter(), Path(log.name), process)
         try:
             wait_until_healthy(server, process)
             yield server

@@ -1,7 +1,4 @@
-"""Routes of the server that bring decoders to the canvas: as files for the browser, and over a socket where there are none.
-
-They get no check of origin from Streamlit, so each makes its own: nothing is answered to another site's page.
-"""
+"""Routes of the server that bring decoders to the canvas: as files for the browser, and over a socket where there are none."""
 
 from __future__ import annotations
 
@@ -9,20 +6,22 @@ import time
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from ui.sheets import from_here
+from ui.routes import below_base, from_here, same_origin
 
 if TYPE_CHECKING:
     import numpy as np  # not before the server listens
 
+ENGINE = below_base("/api/runtime/{name}")
+DECODER = below_base("/api/decoder/{run}/{file}")
+SOCKET = below_base("/api/decode/{run}")
 RUNTIME = Path(__file__).parent / "runtime"
 SCRIPT, MACHINE = "ort-11e64bd8.mjs", "ort-3398c10d.wasm"  # named by the beginning of their SHA-256
 KINDS = {SCRIPT: "text/javascript", MACHINE: "application/wasm"}
@@ -33,7 +32,15 @@ REFUSED = 1008
 
 
 def address_of_decoder(run: str, file: str) -> str:
-    return f"/api/decoder/{run}/{file}"
+    return DECODER.format(run=quote(run), file=file)
+
+
+def address_of_socket(run: str) -> str:
+    return SOCKET.format(run=quote(run))
+
+
+def addresses_of_runtime() -> tuple[str, str]:
+    return ENGINE.format(name=SCRIPT), ENGINE.format(name=MACHINE)
 
 
 async def runtime(request: Request) -> Response:
@@ -96,11 +103,6 @@ async def decode(socket: WebSocket) -> None:
         return
 
 
-def same_origin(origin: str | None, host: str | None) -> bool:
-    """Whether a page of this server asks. Programs without a browser send no origin."""
-    return is_host_allowed(host) and (origin is None or urlsplit(origin).netloc == host)
-
-
 def checked(message: bytes, size: int) -> np.ndarray | None:
     """(1,Z) float32, or None where it is no code."""
     import numpy as np
@@ -145,7 +147,7 @@ def decoded(model: object, code: np.ndarray) -> bytes:
 
 
 routes: list[BaseRoute] = [
-    Route("/api/runtime/{name}", runtime),
-    Route("/api/decoder/{run}/{file}", decoder),
-    WebSocketRoute("/api/decode/{run}", decode),
+    Route(ENGINE, runtime),
+    Route(DECODER, decoder),
+    WebSocketRoute(SOCKET, decode),
 ]

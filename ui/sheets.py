@@ -5,28 +5,23 @@ from __future__ import annotations
 import io
 import re
 from functools import lru_cache
+from urllib.parse import quote
 
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-PATH = "/api/pictures/{run}/{number}"
+from ui.routes import below_base, from_here
+
+PATH = below_base("/api/pictures/{run}/{number}")
 LONGEST = 9  # digits of a number
-FROM_HERE = ("same-origin", "none")
 
 
 def address(run: str, version: str) -> str:
     """Of the sheets of a run, with {} for the number; for another version the browser asks again."""
-    return f"/api/pictures/{run}/{{}}?v={version}"
-
-
-def from_here(request: Request) -> bool:
-    """Whether a page of this server asks, or a program: neither another site's page, nor one under a name that it gave us."""
-    headers = request.headers
-    return headers.get("sec-fetch-site", "none") in FROM_HERE and is_host_allowed(headers.get("host"))
+    return PATH.format(run=quote(run), number="{}") + f"?v={version}"
 
 
 async def answer(request: Request) -> Response:

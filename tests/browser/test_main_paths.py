@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from core import examples
 from core.families import FAMILIES
 from core.pictures import png
+from tests.browser.conftest import Serve
 from tests.serving import Server, serving, visit
 
 BOARD = ".bn .board"
@@ -31,6 +32,19 @@ def test_home_shows_every_family_with_pictures_that_have_loaded(app: Server, pag
         expect(page.get_by_alt_text(f"picture 1 rebuilt by {family.title}")).to_be_visible()
         expect(page.get_by_alt_text(f"new picture 1 by {family.title}", exact=True)).to_be_visible()
     assert page.evaluate("[...document.querySelectorAll('.bn img')].every(image => image.naturalWidth > 0)")
+
+
+def test_below_another_path_pictures_and_decoders_are_found(serve: Serve, page: Page) -> None:
+    """As behind a proxy that serves several apps."""
+    server = serve(base="/lab")
+    visit(page, server.url + "/sample")
+    expect(page.locator(".engine")).to_contain_text("in the browser", timeout=PATIENCE)
+    visit(page, server.url + "/sample?engine=socket")
+    expect(page.locator(".engine")).to_contain_text("by socket", timeout=PATIENCE)
+    visit(page, server.url + "/latent")
+    with page.expect_response("**/lab/api/pictures/**") as answer:
+        page.locator(".scatter .top").first.hover()
+    assert answer.value.ok
 
 
 def test_from_home_to_ones_own_pictures_through_every_variant(app: Server, page: Page) -> None:

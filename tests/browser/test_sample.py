@@ -16,7 +16,7 @@ from core import examples, export
 from core.pictures import png
 from core.store import Store
 from tests.serving import ROOT, Server, settle, until, visit
-from ui.decoding import MACHINE, SCRIPT, address_of_decoder
+from ui.decoding import address_of_decoder, addresses_of_runtime
 
 HEADER = 60  # pixels that the page's own bar covers
 PATIENCE = 60_000  # milliseconds; the first visit waits for torch
@@ -90,7 +90,7 @@ def test_every_decoder_in_the_box_agrees_with_torch(app: Server, page: Page) -> 
         {"url": address_of_decoder(run.id, export.NAME.format(run.weights_hash())), "z": z[0].tolist()}
         for run, z in zip(SHIPPED, codes, strict=True)
     ]
-    runtime = {"script": f"/api/runtime/{SCRIPT}", "machine": f"/api/runtime/{MACHINE}"}
+    runtime = dict(zip(("script", "machine"), addresses_of_runtime(), strict=True))
     found = page.evaluate(RUN_ALL, runtime | {"decoders": decoders})
     assert len(SHIPPED) >= 14
     for run, z, values in zip(SHIPPED, codes, found, strict=True):

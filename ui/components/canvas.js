@@ -183,7 +183,7 @@ function live(root, data, signature, setStateValue) {
     },
     async socket() {
       const place = location.origin.replace(/^http/, "ws")
-      const sockets = views.map((view) => new WebSocket(`${place}/api/decode/${encodeURIComponent(view.id)}`))
+      const sockets = views.map((view) => new WebSocket(place + view.socket))
       const end = () => sockets.forEach((one) => one.close())
       const opened = (socket) =>
         new Promise((resolve, reject) => {

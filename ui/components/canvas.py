@@ -42,11 +42,12 @@ class View:
     marks: Sequence[tuple[float, float, str]]  # named places
     dials: Sequence[tuple[int, str, float, float]]  # numbers of the code to turn: which, its name, from, to
     decoder: str  # address of an ONNX file; empty where there is none
+    socket: str  # address of one that decodes on the server
 
     @cached_property
     def data(self) -> dict[str, Any]:
         """As the browser gets it; made once, since a fragment asks for every picture."""
-        names = ("id", "title", "colour", "shape", "limit", "region", "marks", "dials", "decoder")
+        names = ("id", "title", "colour", "shape", "limit", "region", "marks", "dials", "decoder", "socket")
         arrays = {
             name: packed(getattr(self, name), "<f4") for name in ("origin", "across", "up", "mean", "sd")
         }

@@ -18,7 +18,7 @@ from core.store import Codes, Run
 from core.windows import CORNERS, Region, Sheet
 from ui import runs
 from ui.components.canvas import Pin, View, canvas, checked_at
-from ui.decoding import MACHINE, SCRIPT, address_of_decoder
+from ui.decoding import address_of_decoder, address_of_socket, addresses_of_runtime
 from ui.inputs import Input
 from ui.runs import is_vae
 from ui.theme import colour
@@ -138,6 +138,7 @@ def view(painter: Painter, kind: str, flat: Sheet, marks: Sequence[tuple[float, 
         marks=list(marks),
         dials=dials(painter),
         decoder=address_of_decoder(run.id, file.name) if file else "",
+        socket=address_of_socket(run.id),
     )
 
 
@@ -206,7 +207,6 @@ def live(
         with torch.inference_mode():
             return as_bytes(painters[number].model.decode(torch.from_numpy(code)[None]))[0].tobytes()
 
-    runtime = (f"/api/runtime/{SCRIPT}", f"/api/runtime/{MACHINE}")
     held = canvas(
         shown,
         endless=endless,
@@ -214,7 +214,7 @@ def live(
         start=start,
         pins=pins(key),
         engines=engines,
-        runtime=runtime,
+        runtime=addresses_of_runtime(),
         key=key,
         decode=decode,
     )

@@ -5,5 +5,5 @@ function intoTheAddress(name, value) {
   const found = parts.findIndex((part) => part.startsWith(`${name}=`))
   const told = value === null ? [] : [`${name}=${encodeURIComponent(value)}`]
   parts.splice(found < 0 ? parts.length : found, 1, ...told)
-  history.replaceState(history.state, "", `?${parts.join("&")}`)
+  history.replaceState(history.state, "", parts.length ? `?${parts.join("&")}` : location.pathname)
 }

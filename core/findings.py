@@ -79,10 +79,28 @@ def interval(values: Tensor | Sequence[float]) -> Interval:
     return Interval(numbers.mean().item(), half, n)
 
 
+def share(hits: Tensor) -> Interval:
+    """Of pictures that are right or not, or in some of several noises: Wilson 1927, as far on both sides as on its longer one.
+
+    Where all are right it is not 0. Means over noises scatter less than ones and zeros, as if there were more pictures.
+    """
+    from scipy.special import ndtri
+
+    n, mean = len(hits), hits.double().mean().item()
+    spread = hits.double().var(unbiased=False).item()
+    pictures = n * mean * (1 - mean) / spread if spread else n
+    squared = float(ndtri((1 + CONFIDENCE) / 2)) ** 2 / pictures
+    centre = (mean + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * mean * (1 - mean) + squared**2 / 4) / (1 + squared)
+    return Interval(mean, abs(mean - centre) + half, n)
+
+
 def at(found: Measured, metric: str, corruption: int, level: int) -> Interval | None:
     """Of one cell; None where the method has no such number."""
     values = found.values(metric)
-    return None if values is None else interval(values[corruption, level])
+    if values is None:
+        return None
+    return (share if metric == "probe" else interval)(values[corruption, level])
 
 
 def difference(a: Measured, b: Measured, metric: str, corruption: int, level: int) -> Interval | None:
@@ -144,15 +162,25 @@ class Finding:
     idle: Interval | None  # doing nothing
     second: Entry | None
     lead: Interval | None  # over the second, paired
+    rival: Entry | None  # the slow method that does best beside it, on the few pictures that it saw
+    ahead: Interval | None  # of the best, paired on those
     family: Interval | None  # over training seeds
 
     @property
     def sure(self) -> bool:
         return self.lead is None or self.lead.leaves_out_zero
 
+    def beats_all(self, metric: Metric) -> bool:
+        """Whether it is surely ahead of slow methods, too, on the pictures that they saw."""
+        ahead = self.ahead
+        return ahead is None or (ahead.leaves_out_zero and (ahead.mean > 0) == metric.higher)
+
 
 def finding(entries: Sequence[Entry], metric: Metric, corruption: int, level: int) -> Finding | None:
-    """Among methods that were measured on as many pictures as any; None where none has this number."""
+    """Among methods that were measured on as many pictures as any; None where none has this number.
+
+    Slow methods see fewer, and are set beside the best of the others on those.
+    """
     most = max((entry.measured.n for entry in entries), default=0)
     found = [
         (value, entry)
@@ -167,7 +195,24 @@ def finding(entries: Sequence[Entry], metric: Metric, corruption: int, level: in
     idle = next((value for value, entry in found if entry.key == NOTHING), None)
     second = others[0][1] if others else None
     lead = difference(best.measured, second.measured, metric.key, corruption, level) if second else None
-    return Finding(best, value, idle, second, lead, over_seeds(best, metric, corruption, level))
+    rival, ahead = closest(entries, best, metric, corruption, level)
+    return Finding(best, value, idle, second, lead, rival, ahead, over_seeds(best, metric, corruption, level))
+
+
+def closest(
+    entries: Sequence[Entry], best: Entry, metric: Metric, corruption: int, level: int
+) -> tuple[Entry | None, Interval | None]:
+    """Of methods that saw fewer pictures the one that the best is least ahead of there, and by how much."""
+    sign = 1 if metric.higher else -1
+    apart = [
+        (lead, entry)
+        for entry in entries
+        if 1 < entry.measured.n < best.measured.n
+        and (lead := difference(best.measured, entry.measured, metric.key, corruption, level)) is not None
+        and math.isfinite(lead.mean)
+    ]
+    lead, rival = min(apart, key=lambda pair: sign * pair[0].mean, default=(None, None))
+    return rival, lead
 
 
 def over_seeds(entry: Entry, metric: Metric, corruption: int, level: int) -> Interval | None:
@@ -209,6 +254,15 @@ def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str
         )
         verb = "is ahead of" if found.sure else "is not surely ahead of"
         said.append(f"It {verb} {found.second.title}: {apart}, picture by picture.")
+    if found.rival is not None and found.ahead is not None and not found.beats_all(metric):
+        places = digits(found.ahead)
+        apart = f"{abs(found.ahead.mean):.{places}f} ± {found.ahead.half:.{places}f}{unit}"
+        title, few = found.rival.title, f"{found.ahead.n:,} pictures"
+        said.append(
+            f"**{title} is ahead of it** on the {few} that it was measured on: {apart}."
+            if found.ahead.leaves_out_zero
+            else f"It is not surely ahead of {title}, which was measured on {few}: {apart}."
+        )
     if corruption in best.trained_on and level:
         said.append("It was trained on this damage.")
     if best.family:

@@ -27,6 +27,7 @@ MAX_SIDE = 30_000
 DIM = 64  # what has fractions and is no brighter does not go to 255: it holds light, of which 1 may be white
 MAX_NAME = 80
 LONGEST_SUFFIX = 4
+MAD = 1.4826  # the standard deviation of a Gaussian in its median absolute deviations
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
 
 _PHONES = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"}  # brands of ISO 23008-12
@@ -162,6 +163,25 @@ def looks_dark_on_light(picture: Picture) -> bool:
     ground = np.median(_border(luma[:, :, None]))
     ink = np.mean(luma < ground - 64)
     return bool(ground > 160 and 0 < ink < 0.5)
+
+
+def on_black(image: np.ndarray) -> np.ndarray:
+    """Light strokes with the ground taken to black, as in MNIST: paper is never quite white, nor quite even.
+
+    The ground is the median of the border, and what scatters there like noise. The lightest stays as light as it is.
+
+    Args:
+        image: uint8 (C, H, W), light ink on a dark ground.
+
+    Returns:
+        uint8 (C, H, W).
+    """
+    border = _border(image.transpose(1, 2, 0))
+    ground = np.median(border, axis=0)
+    ground = ground + 3 * MAD * np.median(np.abs(border - ground), axis=0)
+    top = image.max((1, 2))
+    left = (image - ground[:, None, None]).clip(0) * (top / np.maximum(top - ground, 1))[:, None, None]
+    return left.clip(0, 255).round().astype(np.uint8)
 
 
 def centre_ink(image: np.ndarray) -> np.ndarray:

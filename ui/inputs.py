@@ -24,7 +24,7 @@ from ui.words import as_written
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Test pictures")
 PHOTOS = ("cat", "astronaut", "coffee", "rocket")  # examples of photographs
 MOST = 24  # pictures at a time
-WHITE = (255, 255, 255)
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 READ = 2**29  # bytes that the server keeps of them: fourteen of 12 megapixels
 SMALLEST_PHOTOGRAPH = 64  # pixels a side
 LOOK = 128  # pixels of the longer side at which drawings are told from photographs
@@ -154,7 +154,8 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         help="Crop cuts the middle out; Fit keeps the whole picture and pads it.", place=how
     )  # fmt: skip
     if any(picture.had_transparency for picture in pictures):
-        colour = ground.color_picker("What lies behind transparent parts", "#ffffff", key="ground")
+        usual = "#000000" if any(is_white_on_nothing(*file) for file in files) else "#ffffff"
+        colour = ground.color_picker("What lies behind transparent parts", usual, key="ground")
         red, green, blue = bytes.fromhex(colour.lstrip("#"))
         outcomes = (_read(*file, (red, green, blue)) for file in files)
         pictures = [picture for picture in outcomes if isinstance(picture, intake.Picture)]
@@ -171,6 +172,18 @@ def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
         as_input(picture, shape, frame == "Fit", invert and dark, centre)
         for picture, dark in zip(pictures, inked, strict=True)
     ]
+
+
+def is_white_on_nothing(data: bytes, name: str) -> bool:
+    """Whether a transparent picture cannot be seen on white, but can on black."""
+    over_white, over_black = (_read(data, name, ground) for ground in (WHITE, BLACK))
+    return (
+        isinstance(over_white, intake.Picture)
+        and isinstance(over_black, intake.Picture)
+        and over_white.had_transparency
+        and over_white.pixels.min() == 255
+        and bool(over_black.pixels.any())
+    )
 
 
 def received(data: bytes, name: str) -> intake.Picture | None:
@@ -200,6 +213,8 @@ def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Pi
 
 def as_input(picture: intake.Picture, shape: Shape, whole: bool, invert: bool, centre: bool) -> Input:
     pixels = intake.to_shape(picture, shape, how="fit" if whole else "crop", invert=invert)
+    if invert:
+        pixels = intake.on_black(pixels)
     if centre:
         pixels = intake.centre_ink(pixels)
     photograph = ("gray" if picture.pixels.shape[2] == 1 else "colour") if is_photograph(picture) else ""

@@ -82,7 +82,11 @@ def test_a_lasso_is_seen_as_long_as_it_holds_and_let_go_last(app: Server, page: 
     top = opened(page, app)
     inside = "e => e.getContext('2d').getImageData(e.width / 3, e.height / 3, 1, 1).data[3]"
     assert top.evaluate(inside) == 0
-    page.get_by_role("button", name="Lasso", exact=True).click()
+    tool = page.get_by_role("button", name="Lasso", exact=True)
+    tool.press("Tab")
+    expect(tool).not_to_be_focused()
+    tool.press("Enter")
+    expect(tool).to_have_attribute("aria-pressed", "true")
     drag(page, top, [(0.3, 0.3), (0.4, 0.3), (0.4, 0.4), (0.3, 0.4)])
     holds, free = page.get_by_text("The lasso holds"), page.get_by_role("button", name="Let go of the lasso")
     expect(holds).to_be_visible(timeout=PATIENCE)

@@ -308,9 +308,13 @@ def test_a_number_can_be_turned_and_leaving_the_prior_is_said(app: Server, page:
     words = dial.get_attribute("aria-valuetext")
     assert words == f"{float(dial.evaluate('e => e.value')):.2f}" != "0.00"
     expect(page.locator(".dials label").first).to_contain_text(words)
+    dial.press("ArrowLeft")
+    expect(dial).not_to_have_attribute("aria-valuetext", words)
     dial.press("Delete")
     expect(dial).to_have_attribute("aria-valuetext", "0.00")
     until(page, lambda: seen(page) == shot)
+    dial.press("Tab")
+    expect(dial).not_to_be_focused()
     names = page.locator(".dials input").evaluate_all("all => all.map(e => e.ariaLabel)")
     assert len(set(names)) == len(names) == 64
     for other in page.locator(".dials input").all()[:6]:

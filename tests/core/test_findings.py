@@ -23,6 +23,7 @@ from core.findings import (
     over_seeds,
     relative_error,
     sentence,
+    share,
     shown,
 )
 from core.robustness import Measured, Protocol
@@ -82,6 +83,18 @@ def test_an_interval_is_students() -> None:
     assert (found.low, found.high) == pytest.approx((low, high))
     assert math.isnan(interval([1.0]).half) and interval([1.0]).mean == 1
     assert interval([1.0, math.inf]).mean == math.inf
+
+
+def test_a_share_has_wilsons_interval_on_its_longer_side() -> None:
+    """Two-sided 95 %, as `scipy.stats` has it; where all are right there is doubt as well."""
+    for right, n in ((100, 100), (98, 100), (297, 300), (0, 40), (20, 40)):
+        found = share((torch.arange(n) < right).float())
+        low, high = stats.binomtest(right, n).proportion_ci(0.95, "wilson")
+        assert found.mean == right / n and found.half == pytest.approx(max(high - right / n, right / n - low))
+    certain = Measured(mse=torch.zeros(1, 6, 50), probe=torch.ones(1, 6, 50))
+    halves = share(torch.tensor([0.5] * 10 + [1.0] * 10))  # a spread of a third of that of ones and zeros
+    assert halves.half == pytest.approx(share(torch.arange(60) % 4 > 0).half)
+    assert at(certain, "probe", 0, 1).half == pytest.approx(1 - 50 / (50 + 1.959964**2))
 
 
 def test_intervals_hold_the_truth_95_times_in_a_hundred() -> None:
@@ -204,6 +217,21 @@ def test_lower_is_better_where_it_is() -> None:
 def test_methods_of_few_pictures_do_not_win() -> None:
     found = finding([entry("tv", drawn(0.001, n=5)), entry("vanilla", drawn(0.01))], MSE, 0, 2)
     assert found.best.key == "vanilla"
+
+
+def test_but_are_named_where_nobody_is_surely_ahead_of_them() -> None:
+    """On the pictures that they saw, paired."""
+    best = entry("vanilla", drawn(0.01, seed=1))
+    few = drawn(0.001, n=5)
+    words = told(best, entry("tv", few), entry("nl-means", drawn(0.005, n=5)))
+    lead = difference(best.measured, few, "psnr", 0, 3)
+    assert f"**Tv is ahead of it** on the 5 pictures that it was measured on: {-lead.mean:.2f}" in words
+    assert "not surely ahead of Tv, which was measured on 5 pictures" in told(
+        best, entry("tv", drawn(0.01, n=5, seed=2))
+    )
+    assert "Tv" not in told(best, entry("tv", drawn(0.1, n=5)))
+    assert "Tv" not in told(best, entry("tv", drawn(0.1, n=5)), metric=MSE)
+    assert "Tv is ahead" in told(best, entry("tv", few), metric=MSE)
 
 
 # --- the table --------------------------------------------------------------------------------------------------

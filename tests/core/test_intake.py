@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core import intake
-from core.intake import Picture, Refused, centre_ink, clean_name, looks_dark_on_light, read, to_shape
+from core.intake import (
+    Picture,
+    Refused,
+    centre_ink,
+    clean_name,
+    looks_dark_on_light,
+    on_black,
+    read,
+    to_shape,
+)
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -473,6 +482,20 @@ def test_only_dark_strokes_on_a_light_ground_invite_inversion() -> None:
     mostly_dark = np.full((60, 60, 1), 20, np.uint8)
     mostly_dark[[0, -1]] = mostly_dark[:, [0, -1]] = 250
     assert not looks_dark_on_light(picture(mostly_dark))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_paper_that_is_not_white_becomes_black_and_ink_stays_as_light(channels: int) -> None:
+    rng = np.random.default_rng(0)
+    drawing = np.zeros((channels, 28, 28), np.uint8)
+    drawing[:, 8:20, 12:16] = 230
+    assert np.array_equal(on_black(drawing), drawing)
+    paper = np.maximum(drawing, rng.normal(15, 2, drawing.shape).clip(0, 30).round().astype(np.uint8))
+    found = on_black(paper)
+    assert (found[drawing == 0] > 0).mean() < 0.03 and (found[drawing > 0] == 230).all()
+    shrunk = centre_ink(on_black(paper[:1]))
+    assert np.ptp(np.flatnonzero((shrunk[0] > 100).any(1))) + 1 == 20  # not the sheet
+    assert not on_black(np.full((1, 8, 8), 9, np.uint8)).any()
 
 
 @pytest.mark.parametrize("side", [28, 32, 8])

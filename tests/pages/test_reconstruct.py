@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from core import examples, intake
@@ -108,6 +108,16 @@ def test_what_lies_behind_transparency_can_be_chosen_and_refusals_are_said_once(
     assert white in shown(page)
     page.color_picker(key="ground").set_value("#000000").run()
     assert black in shown(page) and len(page.warning) == 1
+
+
+def test_white_on_nothing_lies_on_black_at_first(open_page: Open, six: Store) -> None:
+    ring = Image.new("RGBA", (40, 40), (255, 255, 255, 0))
+    ImageDraw.Draw(ring).ellipse((8, 8, 32, 32), outline=(255, 255, 255, 255), width=5)
+    file = io.BytesIO()
+    ring.save(file, "PNG")
+    page = upload(open_page(PAGE, six, source="Upload"), ("ring.png", file.getvalue()))
+    assert not page.exception and page.color_picker(key="ground").value == "#000000"
+    assert "transparency laid over black" in shown(page)
 
 
 def test_a_file_name_is_text_and_never_markup(open_page: Open, six: Store) -> None:
@@ -387,6 +397,17 @@ def test_a_photo_from_the_camera_opens_on_them_as_well(open_page: Open, photogra
     page.camera_input(key="camera").upload("camera.jpg", jpeg(scene(160, 120))).run()
     assert not page.exception and page.selectbox(key="data").value == "photographs"
     assert len(page.get("bidi_component")) == 1 and "kept as" in page.dataframe[0].value
+
+
+def test_photo_models_of_one_name_can_all_be_chosen(open_page: Open, photographs: Store) -> None:
+    first = next(run for run in photographs.runs() if run.record.family == "photo_autoencoder")
+    shutil.copytree(first.folder, first.folder.with_name("twin"))
+    page = open_page(PAGE, photographs, data="Photographs · any size")
+    box = page.selectbox(key="photo-model")
+    assert len(set(box.options)) == 2
+    for number in (0, 1):
+        page = page.selectbox(key="photo-model").select_index(number).run()
+        assert not page.exception and page.selectbox(key="photo-model").index == number
 
 
 @pytest.mark.parametrize("file", [digit(3), scanned_digit()], ids=["small", "scanned"])

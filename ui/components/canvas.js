@@ -545,7 +545,9 @@ function live(root, data, signature, setStateValue) {
         }
         input.oninput = () => turn(Number(input.value))
         input.ondblclick = () => turn(0)
-        input.onkeydown = (event) => (event.key === "Delete" || event.key === "Backspace") && turn(0)
+        input.onkeydown = (event) => {
+          if (event.key === "Delete" || event.key === "Backspace") turn(0)
+        }
         input.setAttribute("aria-label", whose)
         label.title = `${whose}; a double click or Delete takes it back`
         set(0)

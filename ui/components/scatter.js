@@ -62,7 +62,9 @@ export default function ({ data, parentElement, setStateValue }) {
     ask()
   }
   root.querySelector(".free").onclick = letOut
-  tool.onkeydown = (event) => event.key === "Escape" && (hide() || dropLasso() || letOut())
+  tool.onkeydown = (event) => {
+    if (event.key === "Escape") hide() || dropLasso() || letOut()
+  }
   showTool()
 
   function showTool() {

@@ -8,6 +8,16 @@ class Explained(Exception):
     """The message is for people: what happened, why, what to do next."""
 
 
+def is_text(name: str) -> bool:
+    """A file system may hold names that are none."""
+    return printable(name) == name
+
+
+def printable(name: str) -> str:
+    """As text, with escapes for what is none."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def one_line(text: str, most: int) -> str:
     """`text` as it may stand on a terminal or in a title: without control characters and line breaks, cut to `most`."""
     words = "".join(c if c.isprintable() else " " for c in text).split()

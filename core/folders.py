@@ -21,6 +21,7 @@ import numpy as np
 
 from core import intake
 from core.dataset import SPLITS, DataError, Dataset, Split, assembled, data_folder, fixed_rng, writing_cache
+from core.errors import is_text, printable
 from core.files import allocate, unborn
 
 _IN_MEMORY = 256 * 2**20  # a folder with more bytes of pixels is memory-mapped
@@ -52,7 +53,8 @@ def below_data() -> list[str]:
         found = sorted(path for path in data.iterdir() if path.is_dir()) if data else []
     except OSError:
         return []
-    return [path.name for path in found if not path.name.startswith(".") and _has_pictures(path)]
+    names = {path.name: path for path in found if not path.name.startswith(".") and is_text(path.name)}
+    return [name for name, path in names.items() if _has_pictures(path)]
 
 
 def _has_pictures(folder: Path) -> bool:
@@ -128,7 +130,7 @@ def located(path: str) -> tuple[Path, str]:
             f"There is no folder “{printable(path)}”. It was looked for in BOTTLENECK_DATA "
             f"({data_folder() or 'which is not set'}) and in {Path.cwd()}."
         )
-    if printable(str(root)) != str(root):
+    if not is_text(str(root)):
         raise DataError(
             f"The path {printable(str(root))} is no text, so that no run can name it. Rename the folder."
         )
@@ -198,11 +200,6 @@ def _decode_into(images: np.ndarray, folder: Folder, paths: list[str]) -> _Decod
             kept.append(path)
             coloured |= not folder.gray and picture.pixels.shape[2] == 3
     return _Decoded(kept, problems, coloured)
-
-
-def printable(path: str) -> str:
-    """A file system may hold names that are no text."""
-    return path.encode("utf-8", "replace").decode()
 
 
 def _check_enough(folder: Folder, decoded: _Decoded) -> None:

@@ -172,11 +172,13 @@ def title_of(run: Run, among: Iterable[Run]) -> str:
     kin = [other for other in among if other.record.family == run.record.family]
     if len(kin) == 1:
         return title
-    nameless = [other.record for other in kin if not other.record.name]
-    if run.record.name or not differ_in_seed(nameless):
-        alike = sum(other.title == run.title for other in kin)
-        return f"{title} · {run.title}" + (f" · {run.id}" if alike > 1 else "")
-    return f"{title} · seed {run.record.training_plan().seed}"
+    by_seed = differ_in_seed([other.record for other in kin if not other.record.name])
+
+    def told(one: Run) -> str:
+        return f"seed {one.record.training_plan().seed}" if by_seed and not one.record.name else one.title
+
+    alike = sum(told(other) == told(run) for other in kin)
+    return f"{title} · {told(run)}" + (f" · {run.id}" if alike > 1 else "")
 
 
 def differ_in_seed(records: Sequence[Record]) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 
 from core import intake
 from core.dataset import DataError, Dataset, Split, assembled
-from core.folders import PictureFile, find_folder, frame, located, picture_files, printable
+from core.errors import printable
+from core.folders import PictureFile, find_folder, frame, located, picture_files
 
 OWN = "that of your own pictures"
 PREFIX = "pieces:"

@@ -34,7 +34,7 @@ from torch import Tensor
 from core import intake
 from core.codes import Codes, packed, unpacked
 from core.dataset import Dataset
-from core.errors import one_line
+from core.errors import is_text, one_line, printable
 from core.families import family
 from core.family import Autoencoder, Family, Restorer
 from core.files import (
@@ -100,7 +100,7 @@ class Run:
         except (ValueError, RecursionError) as error:
             reason = str(error)
         raise StoreError(
-            f"{folder.name} cannot be used: {one_line(reason, 300)}. Delete it, or train it again."
+            f"{printable(folder.name)} cannot be used: {one_line(reason, 300)}. Delete it, or train it again."
         )
 
     @property
@@ -207,6 +207,7 @@ class Run:
 
     def check_unchanged(self) -> str:
         """The hash of the final weights. Raises StoreError where there are none, or others than were loaded or trained here."""
+        self.check_there()
         try:
             now = self.weights_hash()
         except FileNotFoundError:
@@ -546,7 +547,9 @@ def lock(folder: Path) -> FileLock:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises ValueError where something is a link or a device: training would write through it."""
+    """Raises ValueError where something is a link or a device, through which training would write, or the name is no text."""
+    if not is_text(folder.name):
+        raise ValueError("the name of its folder is no text (deleted and restored, it has one)")
     if folder.is_symlink():
         raise ValueError("it is a link")
     with os.scandir(folder) as entries:

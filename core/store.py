@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.codes import Codes
 from core.dataset import Dataset
-from core.errors import one_line
+from core.errors import is_text, one_line, printable
 from core.family import Family
 from core.files import StoreError, held, unborn, write_bytes, writing
 from core.glance import store_root
@@ -98,7 +98,7 @@ class Store:
         return folder
 
     def folders(self) -> dict[str, Path]:
-        """Of runs, sound and damaged, by id. Raises StoreError where the store itself cannot be read."""
+        """Of runs, sound and damaged, by id, which is text. Raises StoreError where the store itself cannot be read."""
         try:
             found = [path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(".")]
         except FileNotFoundError:
@@ -107,7 +107,7 @@ class Store:
             raise StoreError(
                 f"The store {self.root} cannot be read: {error.strerror}. Choose another folder."
             ) from None
-        return {path.name: path for path in sorted(found)}
+        return {printable(path.name): path for path in sorted(found)}
 
     def runs(self) -> list[Run]:
         """Those that are not damaged."""
@@ -117,11 +117,11 @@ class Store:
         """Every run, oldest first, then what is damaged. A missing folder is an empty store."""
         sound: list[Run] = []
         damaged: list[Damaged] = []
-        for folder in self.folders().values():
+        for id, folder in self.folders().items():
             try:
                 sound.append(Run.open(folder))
             except StoreError as error:
-                damaged.append(Damaged(folder.name, str(error)))
+                damaged.append(Damaged(id, str(error)))
         return [*sorted(sound, key=lambda run: run.record.created), *damaged]
 
     def run(self, id: str) -> Run:
@@ -170,7 +170,7 @@ class Store:
     def deleted(self) -> tuple[Deleted, ...]:
         """What was put away, the latest first."""
         try:
-            folders = [path for path in self.deleted_root.iterdir() if path.is_dir()]
+            folders = [path for path in self.deleted_root.iterdir() if path.is_dir() and is_text(path.name)]
         except OSError:
             return ()
         return tuple(

@@ -46,7 +46,7 @@ def denoise(options: argparse.Namespace) -> None:
     import torch
 
     from core import original, photos
-    from core.folders import printable
+    from core.errors import printable
     from core.intake import Refused
     from core.photos import STRENGTHS, Wish
     from core.training import free_cores

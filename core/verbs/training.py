@@ -63,8 +63,11 @@ def train(options: argparse.Namespace) -> None:
     from core.data import is_local
 
     work: Work = options.work
+    # what is unknown or missing should not have to wait for its turn
     if options.dataset:
-        is_local(options.dataset)  # an unknown name should not have to wait for its turn
+        is_local(options.dataset)
+    if not options.resume:
+        check_named(options)
     with work.lane(f"train-{device_kind(options)}", waiting=say_who_is_ahead):
         import sklearn.mixture  # noqa: F401  (takes a second, and the end needs it: now, so that no stop has to wait)
         import torch
@@ -107,6 +110,21 @@ def train(options: argparse.Namespace) -> None:
             print(run.id)
 
 
+def check_named(options: argparse.Namespace) -> None:
+    """Raises BadInput where it is not said what to train, or nobody knows the family. Imports torch only to say so."""
+    from core.glance import FAMILIES_FOLDER
+
+    if not (options.origin or (options.family and options.dataset)):
+        raise BadInput(
+            "train needs --family and --dataset, or --resume RUN, or --from RUN (see `python -m core train --help`)"
+        )
+    if options.family and not (FAMILIES_FOLDER / f"{options.family}.py").is_file():
+        from core.families import family
+
+        with typed():
+            family(options.family)
+
+
 def say_who_is_ahead(job: Job) -> None:
     say(f"waiting for {job.title} (job {job.id}) to end")
 
@@ -147,10 +165,6 @@ def described(options: argparse.Namespace, store: Store) -> tuple[Family, Plan, 
         family_key, dataset = record.family, options.dataset or record.dataset["name"]
     else:
         family_key, dataset = options.family, options.dataset
-    if not (family_key and dataset):
-        raise BadInput(
-            "train needs --family and --dataset, or --resume RUN, or --from RUN (see `python -m core train --help`)"
-        )
     with typed():
         device = device_named(options.device or "auto")
         kind = family(family_key)
@@ -190,6 +204,7 @@ def estimate(options: argparse.Namespace) -> None:
     from core.estimate import measured
     from core.store import Store
 
+    check_named(options)
     model, plan, data, device = described(options, Store(options.store))
     found = measured(type(model)(model.config, model.shape).to(device), plan, data)
     numbers = {"seconds": found.seconds(plan), "epochs": found.epochs(plan), **asdict(found)}

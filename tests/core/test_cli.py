@@ -24,7 +24,7 @@ from core.__main__ import main
 from core.data import load
 from core.errors import INTERRUPTED
 from core.families import FAMILIES, RESTORERS
-from core.jobs import Jobs, Stop
+from core.jobs import Jobs, Stop, Work
 from core.store import Run, Store, StoreError
 from core.tensors import read_tensors, write_tensors
 from core.verbs.console import save
@@ -296,7 +296,9 @@ def lane(self, name, **_):
     raise SystemExit(name)
 
 Work.lane = lane
-for words in ("evaluate x", "decoder x", "map x", "robustness x", "train --resume x --device cpu", "train --from x --device cpu"):
+TRAIN = "train --family vanilla --dataset digits --device cpu"
+for words in ("evaluate x", "decoder x", "map x", "robustness x", "train --resume x --device cpu",
+              "train --from x --device cpu", TRAIN):
     try:
         main(words.split())
     except SystemExit as end:
@@ -310,6 +312,14 @@ def test_who_waits_for_a_turn_has_not_imported_torch_and_waits_for_the_right_one
     (tmp_path / "x").mkdir()
     environment = os.environ | {"BOTTLENECK_STORE": str(tmp_path)}
     subprocess.run([sys.executable, "-c", WAITING], check=True, cwd=ROOT, env=environment)
+
+
+@pytest.mark.parametrize("words", ["--family vee --dataset digits", "--family vanilla", "--dataset digits"])
+def test_what_is_mistyped_does_not_wait_for_its_turn(
+    run: Terminal, root: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(Work, "lane", lambda *_, **__: pytest.fail("it waits"))
+    assert run.refused("train", *words.split(), "--device", "cpu")
 
 
 def test_samples_fill_a_grid_and_depend_on_the_seed_alone(

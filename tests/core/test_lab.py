@@ -113,6 +113,15 @@ def test_a_family_alone_goes_by_its_title(store: Store) -> None:
     assert title_of(one, (one, two, a_run(store))) == "Vanilla · mine"
 
 
+def test_a_name_that_reads_like_a_seed_hides_no_run(store: Store) -> None:
+    runs = [a_run(store, seed=seed) for seed in (0, 1, 2)]
+    named = a_run(store, seed=5)
+    named.update(name="seed 1")
+    titles = [title_of(run, (*runs, named)) for run in (*runs, named)]
+    twins = [f"Vanilla · seed 1 · {run.id}" for run in (runs[1], named)]
+    assert titles == ["Vanilla · seed 0", twins[0], "Vanilla · seed 2", twins[1]]
+
+
 # --- the verb ---------------------------------------------------------------------------------------------------
 
 

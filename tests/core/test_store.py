@@ -561,6 +561,30 @@ def test_a_link_is_no_run_and_deleting_it_spares_what_it_leads_to(run: Run, tmp_
     assert not link.exists() and run.load()
 
 
+@needs_posix
+def test_a_folder_whose_name_is_no_text_is_damaged_and_has_a_name_once_restored(run: Run) -> None:
+    store = Store(run.folder.parent)
+    for name in (b"vae-\xe9", b"vae-\xe8"):
+        shutil.copytree(run.folder, run.folder.with_name(os.fsdecode(name)))
+    sound, *damaged = store.list()
+    assert sound.id == run.id and sorted(one.id for one in damaged) == [r"vae-\udce8", r"vae-\udce9"]
+    assert all(one.reason.isprintable() and "is no text" in one.reason for one in damaged)
+    with pytest.raises(StoreError, match="is no text"):
+        store.run(damaged[0].id)
+    restored = store.restore(store.delete(damaged[0].id))
+    assert store.run(restored).load()
+    (store.deleted_root / os.fsdecode(b"put \xff")).mkdir()
+    assert store.deleted() == ()
+
+
+def test_what_is_measured_of_a_run_that_was_deleted_meanwhile_says_so(finished: Run) -> None:
+    copy = Run.open(Path(shutil.copytree(finished.folder, finished.folder.with_name("copy"))))
+    copy.load()
+    Store(copy.folder.parent).delete("copy")
+    with pytest.raises(StoreError, match="copy was deleted. The Library can bring it back"):
+        copy.check_unchanged()
+
+
 # --- damage -----------------------------------------------------------------------------------------------------
 
 

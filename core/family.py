@@ -74,6 +74,8 @@ class Setting(NamedTuple):
                 )
             if len(value) > MOST_NUMBERS:
                 raise ValueError(f"{self.name} takes at most {MOST_NUMBERS} numbers, not {len(value)}")
+            if self.low is not None and value and min(value) < self.low:
+                raise ValueError(f"{self.name} takes numbers from {self.low} on, not {min(value)}")
             if self.high is not None and max(value, default=0) > self.high:
                 raise ValueError(f"{self.name} takes numbers up to {self.high}, not {max(value)}")
             return tuple(value)

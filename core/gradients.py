@@ -36,11 +36,15 @@ class Estimates:
     def scatter(self, way: str, n: int) -> float:
         """Root of the mean squared distance between the mean of n draws and the truth, relative to the truth's length.
 
-        Over as many disjoint groups of n as there are.
+        Over as many disjoint groups of n as there are, two at least. Groups of the way that the truth is the mean of lie too
+        near to it, as in any variance.
         """
         draws = self.by_way[way]
         groups = draws[: len(draws) // n * n].view(-1, n, draws.shape[1]).mean(1)
-        return ((groups - self.truth).square().sum(1).mean().sqrt() / self.truth.norm()).item()
+        squared = (groups - self.truth).square().sum(1).mean()
+        if way == WAYS[0]:
+            squared *= len(groups) / (len(groups) - 1)
+        return (squared.sqrt() / self.truth.norm()).item()
 
     def needed(self, way: str) -> float:
         """How many times as many draws as the reparametrised gradient it takes for the same precision: a ratio of variances."""

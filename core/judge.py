@@ -1,6 +1,6 @@
 """The judge: a small classifier of a dataset's own pictures, by whose features and certainty generated ones are measured.
 
-    picture ──3x3 convolutions, halved until the grid is at most 4x4──▶ 64 features ──linear──▶ classes
+    picture ──5x5 and 3x3 convolutions, halved until the grid is at most 4x4──▶ 64 features ──linear──▶ classes
     minimise  -log p(class | picture)         over training pictures, each shifted a little, by Adam along a cosine
 
 A distance in these features tells models of one dataset apart. It is no distance in the features of anybody else's net:

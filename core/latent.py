@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from core.codes import FARTHEST, Codes
+from core.evaluation import ENOUGH
 from core.plane import flattened
 from core.run import Run
 
@@ -78,10 +79,12 @@ def graph(codes: Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.neighbors import NearestNeighbors
 
     data = codes.float().numpy()
-    distances, indices = (
-        NearestNeighbors(n_neighbors=min(k, len(data)), algorithm="brute").fit(data).kneighbors(data)
-    )
-    return indices, distances
+    itself, at_0 = np.arange(len(data))[:, None], np.zeros((len(data), 1), data.dtype)
+    if (others := min(k, len(data)) - 1) < 1:
+        return itself, at_0
+    # without a query each is left out by its number: codes that coincide would take its place
+    distances, indices = NearestNeighbors(n_neighbors=others, algorithm="brute").fit(data).kneighbors()
+    return np.hstack([itself, indices]), np.hstack([at_0, distances])
 
 
 def place(codes: Tensor, places: Tensor, queries: Tensor) -> Tensor:
@@ -108,8 +111,13 @@ class Familiarity:
         _, distances = neighbours(codes, sample, PLACED_BY + 1)
         return cls(distances[:, 1:].mean(1).sort().values)
 
-    def percentile(self, codes: Tensor, queries: Tensor) -> list[float]:
-        """The share of data (in %) that lie closer to their neighbours than these do: 100 is like nothing in the data."""
+    def percentile(self, codes: Tensor, queries: Tensor) -> list[float | None]:
+        """The share of data (in %) that lie closer to their neighbours than these do: 100 is like nothing in the data.
+
+        None where the data are too few to say so.
+        """
+        if len(self.usual) < ENOUGH:
+            return [None] * len(queries)
         _, distances = neighbours(codes, queries, PLACED_BY + 1)
         # a picture of the data is no neighbour of its own
         itself = distances[:, :1] <= SAME * self.usual.median()

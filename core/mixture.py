@@ -50,9 +50,8 @@ class Mixture(nn.Module):
         if len(data) < 2:
             raise ValueError(f"a mixture needs at least 2 codes, got {len(data)}")
         mean = data.mean(0)
-        _, _, axes = torch.linalg.svd(data - mean, full_matrices=False)
-        kept = self.axes.shape[0]
-        axes = torch.cat([axes, torch.zeros(kept, axes.shape[1], dtype=axes.dtype)])[:kept]
+        _, vectors = torch.linalg.eigh((data - mean).T @ (data - mean))
+        axes = vectors[:, -self.axes.shape[0] :].flip(1).T
         scores = (data - mean) @ axes.T
         spread = scores.square().mean().clamp_min(1e-12)
         seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))

@@ -1,4 +1,4 @@
-"""The one backbone that all families share, for pictures of any (C, H, W) from 8x8 to 128x128.
+"""The one backbone that all families share, for pictures of any (C, H, W) from 4x4 pixels on.
 
     conv   picture ──fold 2x2 into channels──▶ strided 3x3 convolutions down to a grid of at most 7x7 ──linear──▶ code
            code ──linear──▶ grid ──3x3 convolutions, channels unfolded into pixels──▶ logits
@@ -35,6 +35,7 @@ class BackboneConfig(Config):
     hidden: tuple[int, ...] = setting(
         (),
         "Sizes of the fully connected layers, outermost first; empty: 256 behind convolutions, else 512,256",
+        low=2,  # a single number is 0 after its layer norm
         when={"net": ("conv", "mlp")},
     )
     lr: float = setting(2e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)

@@ -47,13 +47,8 @@ def reconstruction_error(kind: str, logits: Tensor, x: Tensor) -> Tensor:
     return bernoulli_nll(logits, x) if kind == "cross-entropy" else squared_error(logits.sigmoid(), x)
 
 
-def gaussian_nll(mean: Tensor, x: Tensor, log_sigma: Tensor) -> Tensor:
-    """-log N(x; mean, sigma^2 I) per picture in nats, sigma one number for all pixels: (B,...) -> (B,)."""
-    return per_picture(gaussian_nll_by_pixel(mean, x, log_sigma))
-
-
 def gaussian_nll_by_pixel(mean: Tensor, x: Tensor, log_sigma: Tensor) -> Tensor:
-    """The terms of `gaussian_nll`: (B,...) -> (B,...) nats."""
+    """-log N(x; mean, sigma^2) of each pixel, sigma one number for all: (B,...) -> (B,...) nats."""
     scaled = ((x - mean) * (-log_sigma).exp()).square()
     return 0.5 * scaled + log_sigma + 0.5 * math.log(2 * math.pi)
 

@@ -119,7 +119,8 @@ def survey(archive: Archive) -> Survey:
     entries = picture_entries(archive)
     labels = classes(entries)
     shown, problems, decoded = [], list(archive.problems), 0
-    for entry in entries[:: max(1, len(entries) // SHOWN)][:SHOWN]:
+    several = min(len(entries), SHOWN)
+    for entry in (entries[number * len(entries) // several] for number in range(several)):
         if decoded > MOST_PIXELS:
             break
         try:

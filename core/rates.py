@@ -1,4 +1,4 @@
-"""One photograph, as many bytes: through a bottleneck, and as the JPEG and WebP files that are largest but not larger.
+"""One photograph, as many bytes: through a bottleneck, and as JPEG and WebP files that are as large as can be but not larger.
 
 compared(picture, model, k) -> [ours, JPEG, WebP]
 
@@ -208,7 +208,10 @@ def quality(title: str, step: int) -> float:
 
 
 def largest_below(allowed: int, file: Callable[[int], bytes], steps: int) -> Generator[float, None, bytes]:
-    """The largest file of at most that many bytes; where there is none, the smallest of all. Yields the share that is done."""
+    """The largest file of at most that many bytes; where there is none, the smallest of all. Yields the share that is done.
+
+    As bisection finds it: a better WebP is now and then a smaller file, so that it can be up to 2 % below the largest.
+    """
     low, high = 0, steps
     yield 0.0
     best = file(low)

@@ -50,6 +50,10 @@ class Contractive(Autoencoder):
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z).sigmoid()
 
+    def draw_codes(self, n: int, rng: torch.Generator) -> Tensor:
+        z = super().draw_codes(n, rng)
+        return z.clamp(0, 1) if self.config.net == "tied" else z
+
     def relative(self, squared: Tensor, z: Tensor) -> Tensor:
         """To the spread of codes (B,Z); 0 of equal pictures, which have none but what rounding leaves."""
         spread = objectives.spread(z)

@@ -29,6 +29,7 @@ from core.augmentation import augment
 from core.family import Autoencoder, Loss, Player, Shape, Turn, adam, setting
 
 R1_EVERY = 16  # steps; the penalty is scaled up by as much (lazy regularisation, Karras et al. 2020, arXiv:1912.04958, app. B)
+LAZY_R1 = f"r1_times_{R1_EVERY}"  # as histories tell it beside the terms of every step
 PENALTY_WEIGHT = 10.0  # WGAN-GP's lambda
 CRITIC_STEPS = 5  # for each of the generator's, WGAN-GP's n_critic
 
@@ -38,6 +39,7 @@ class GANConfig(nets.BackboneConfig):
     hidden: tuple[int, ...] = setting(
         (96,),
         "Sizes of the fully connected layers, outermost first; there are three nets, so fewer than elsewhere",
+        low=2,
         when={"net": ("conv", "mlp")},
     )
     lr: float = setting(3e-3, "Peak learning rate of Adam; falls to 0 along a cosine", low=1e-6, high=0.1)
@@ -124,7 +126,7 @@ class GAN(Autoencoder):
             return Loss({"critic": fake_score.mean() - real_score.mean(), "gradient_penalty": penalty}, watch)
         minimise = {"critic": objectives.nonsaturating_critic(real_score, fake_score)}
         if turn.step % R1_EVERY == 0:
-            minimise["r1"] = R1_EVERY * self.config.gamma / 2 * objectives.r1_penalty(critic, x)
+            minimise[LAZY_R1] = R1_EVERY * self.config.gamma / 2 * objectives.r1_penalty(critic, x)
         return Loss(minimise, watch)
 
     def generator_loss(self, x: Tensor, z: Tensor, turn: Turn) -> Loss:

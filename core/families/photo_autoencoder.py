@@ -35,7 +35,7 @@ MOST = 3 * STRIDE**2  # numbers of a place: as many as its pixels have
 FOLD = 4  # pixels a side that become channels before the first convolution
 STEP = 1 / 12  # of quantisation, at first, for cosines of length 1 over pixels in [0,1]
 LARGEST = 127  # of a symbol
-LEAST = 1e-3  # mean magnitude below which a channel costs nothing more
+LEAST = 1e-3  # added to a channel's mean magnitude, so that the slope at 0 stays finite
 YCC = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))  # ITU-R 601, as in JPEG
 
 
@@ -48,7 +48,7 @@ class PhotoAutoencoderConfig(Config):
     fine: int = setting(64, "Channels of the nets at twice that resolution", low=8, high=1024)
     blocks: tuple[int, ...] = setting((1, 3), "Residual blocks at either resolution, finer first", high=64)
     rate: float = setting(
-        1.0, "What a bit of a number of the code costs, in nepers of error", low=0.0, high=10.0
+        1.0, "What a bit of a number of the code costs, in units of 4.34 dB", low=0.0, high=10.0
     )
     crop: int = setting(96, "Pixels a side that one step sees of a piece", low=16, high=512)
     half: bool = setting(False, "Multiply in bfloat16 while training, where the processor can: faster")

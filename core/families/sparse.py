@@ -55,7 +55,7 @@ class Sparse(Autoencoder):
     objective = r"\min\; H\big(x,\, g(z)\big),\quad z = \mathrm{top}_k\, f(x)"
     symbol = "grain"
     headline = "mse"
-    sampling = "drawn from a Gaussian mixture over training codes, then made sparse"
+    sampling = "drawn from a Gaussian mixture over training codes, then cut to what codes can be"
     widest: ClassVar[int] = 8  # times as many units may speak at first as in the end
     activity: Tensor
     active: Tensor
@@ -115,7 +115,7 @@ class Sparse(Autoencoder):
 
     def draw_codes(self, n: int, rng: torch.Generator) -> Tensor:
         z = self.mixture.draw(n, rng)
-        return z if self.config.sparsity == "kl" else self.sparsify(z, self.config.k)
+        return z.clamp(0, 1) if self.config.sparsity == "kl" else self.sparsify(z, self.config.k)
 
     def speaks(self, z: Tensor) -> Tensor:
         """Which units of codes (N,Z) are on: bool (N,Z). A logistic unit is never quite silent: above a half."""

@@ -28,7 +28,7 @@ from core.generation import survey
 from core.pictures import as_floats
 from core.run import Run
 from core.store import Store
-from core.training import Plan, Training, train
+from core.training import EpochEnded, Plan, Training, train
 from tests.serving import ROOT
 from tests.toy import QUICK
 
@@ -349,6 +349,19 @@ def test_a_rise_of_both_is_no_memorising() -> None:
         {"step": 1_000, "train": {"negative_elbo": v}, "validation": {"negative_elbo": v}} for v in values
     ]
     assert diagnose(Patient("vae", {"beta": 0.0}, {"epochs": 20}, rows, headline="negative_elbo")) == []
+
+
+def test_without_a_prior_a_vae_is_judged_by_what_it_lowers(tmp_path: Path) -> None:
+    """With beta 0 its negative ELBO is lowest at once, whatever it learns."""
+    digits, found = data.load("digits"), {}
+    for beta in (0.0, 1.0):
+        run = Store(tmp_path).create(VAE(VAE.Config(beta=beta), digits.shape), Plan(epochs=4), digits)
+        run.update(status="completed")
+        for epoch in range(1, 5):
+            terms = {"reconstruction": 40.0 - epoch, "negative_elbo": 60.0 + 5 * epoch}
+            run.append_metrics(EpochEnded(epoch, 3 * epoch, 1.0, terms, terms, 1.0, 100.0, None))
+        found[beta] = {one.key for one in diagnose(patient(run))}
+    assert found == {0.0: {"under-training"}, 1.0: set()}
 
 
 def test_a_density_that_rises_above_nothing_is_seen_as_well() -> None:

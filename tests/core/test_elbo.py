@@ -163,7 +163,9 @@ class Linear:
             return mu, log_var.float().expand_as(mu)
 
         def nll(z: Tensor, x: Tensor) -> Tensor:
-            return objectives.gaussian_nll(z.double() @ self.weight.T, x.flatten(1).double(), log_sigma)
+            return objectives.gaussian_nll_by_pixel(
+                z.double() @ self.weight.T, x.flatten(1).double(), log_sigma
+            ).sum(1)
 
         self.model.posterior, self.model.nll = posterior, nll
         covariance = self.weight @ self.weight.T + variance * torch.eye(64)

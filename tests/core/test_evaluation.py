@@ -125,7 +125,7 @@ def test_codes_come_with_labels_and_the_error_of_each_picture(model: Vanilla) ->
 
 
 def test_a_picture_is_rebuilt_with_its_scores_and_place(model: Vanilla) -> None:
-    x = as_floats(toy.strokes(3, (1, 8, 8)).images)
+    x = as_floats(toy.strokes(evaluation.ENOUGH, (1, 8, 8)).images)
     with torch.no_grad():
         back = model.reconstruct(x)
     errors = (back - x).square().mean((1, 2, 3))
@@ -134,6 +134,13 @@ def test_a_picture_is_rebuilt_with_its_scores_and_place(model: Vanilla) -> None:
         np.testing.assert_array_equal(one.pixels, (back[number] * 255).round().byte().numpy())
         np.testing.assert_allclose(one.difference, (back[number] - x[number]).mean(0).numpy())
         assert one.percentile == pytest.approx(100 * (errors < one.scores.mse).float().mean().item())
+
+
+def test_among_few_pictures_none_has_a_place(model: Vanilla) -> None:
+    """An ordinary one would have the largest error once in n + 1."""
+    x = as_floats(toy.strokes(3, (1, 8, 8)).images)
+    errors = torch.zeros(evaluation.ENOUGH - 1)
+    assert [one.percentile for one in evaluation.rebuild(model, x, errors=errors)] == [None] * 3
 
 
 def test_another_code_can_stand_in_for_the_encoders(model: Vanilla) -> None:

@@ -64,11 +64,12 @@ def test_scatter_falls_with_the_root_of_the_draws() -> None:
 
 
 def test_scatter_is_relative_to_the_truth() -> None:
-    """Two draws 1 and 3 around a gradient of 2: half of it away."""
+    """Two draws 1 and 3 around a gradient of 2: half of it away, more for the way whose own mean that is."""
     found = Estimates(dict.fromkeys(WAYS, torch.tensor([[1.0], [3.0]]).double()))
     assert found.truth.tolist() == [2]
-    assert found.scatter(WAYS[0], 1) == pytest.approx(0.5)
-    assert found.scatter(WAYS[0], 2) == 0
+    assert found.scatter(WAYS[1], 1) == pytest.approx(0.5)
+    assert found.scatter(WAYS[1], 2) == 0
+    assert found.scatter(WAYS[0], 1) == pytest.approx(torch.tensor([1.0, 3.0]).std().item() / 2)
 
 
 def test_weights_of_the_decoder_are_left_alone() -> None:

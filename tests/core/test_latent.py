@@ -76,6 +76,19 @@ def test_what_is_far_from_all_data_is_like_nothing_and_the_data_are_at_home() ->
     assert familiar.percentile(z, z.mean(0, keepdim=True) + 30)[0] == 100
 
 
+def test_among_few_pictures_none_is_unusual() -> None:
+    few = blobs(99).codes
+    assert latent.Familiarity.of(few).percentile(few, few[:2] + 1_000) == [None, None]
+
+
+def test_codes_that_coincide_are_each_their_own_first_neighbour() -> None:
+    z = blobs(40).codes.repeat(4, 1)
+    indices, distances = latent.graph(z, 6)
+    assert (indices[:, 0] == np.arange(160)).all() and (distances[:, :4] == 0).all()
+    assert all(len(set(row)) == 6 for row in indices.tolist())
+    assert latent.graph(z[:1], 6)[0].tolist() == [[0]]
+
+
 def test_agreement_is_the_jaccard_of_neighbours() -> None:
     z = blobs(60).codes
     assert (latent.agreement(z, 3 * z + 1, k=5) == 1).all()  # moved and scaled: the same neighbours

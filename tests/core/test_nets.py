@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import nets
+from core.families import GAN, Vanilla
 from core.family import Shape
 
 SIDES = st.integers(8, 40)
@@ -29,6 +30,12 @@ def test_any_shape_goes_to_a_code_and_back(net: str, channels: int, height: int,
 
 
 @torch.no_grad()
+def test_a_layer_of_one_is_refused_since_its_norm_leaves_nothing() -> None:
+    with pytest.raises(ValueError, match="hidden takes numbers from 2 on, not 1"):
+        Vanilla.Config(hidden=(16, 1))
+    assert GAN.Config(hidden=(2,)).hidden == (2,)
+
+
 def test_a_critic_gives_each_picture_a_number() -> None:
     for net in ("conv", "mlp"):
         scores = nets.critic(nets.BackboneConfig(net=net, width=4, hidden=(12,)), (3, 9, 13))(

@@ -70,7 +70,9 @@ def test_reconstruction_error_is_the_one_named() -> None:
 def test_gaussian_nll_is_minus_the_log_density() -> None:
     mean, x, log_sigma = uniform(3, 1, 4, 4), uniform(3, 1, 4, 4, seed=1), torch.tensor(-0.7, dtype=DOUBLE)
     expected = -Normal(mean, log_sigma.exp()).log_prob(x).sum((1, 2, 3))
-    torch.testing.assert_close(objectives.gaussian_nll(mean, x, log_sigma), expected)
+    torch.testing.assert_close(
+        objectives.gaussian_nll_by_pixel(mean, x, log_sigma).flatten(1).sum(1), expected
+    )
 
 
 # --- codes ------------------------------------------------------------------------------------------------------

@@ -83,6 +83,16 @@ def test_a_look_holds_small_pictures_and_ends_where_large_ones_cost_too_much(
     assert {one.pixels.shape for one in found.shown} == {(64, 256, 3)} and found.shown[0].pixels.max() == 9
 
 
+@pytest.mark.parametrize("count", [30, 47, 71])
+def test_a_look_is_spread_over_all_pictures(count: int) -> None:
+    """Two folders of the same size, of which either has its share."""
+    names = [f"{'cats' if number < count / 2 else 'dogs'}/{number:02}.png" for number in range(count)]
+    found = own.survey(archive({name: picture(3 * number) for number, name in enumerate(names)}))
+    numbers = [int(Path(one.name).stem) for one in found.shown]
+    assert len(numbers) == own.SHOWN and numbers == sorted(set(numbers))
+    assert abs(sum(number >= count / 2 for number in numbers) - own.SHOWN // 2) <= 1
+
+
 def test_pictures_without_folders_have_no_classes() -> None:
     flat = {f"{number}.png": picture(30 * number) for number in range(6)}
     assert own.survey(archive(flat)).classes == {}

@@ -41,6 +41,15 @@ def test_the_tied_layer_has_the_closed_form(rng: torch.Generator) -> None:
     torch.testing.assert_close(minimise["contraction"].detach(), 2.5 * expected)
 
 
+@torch.no_grad()
+def test_codes_of_logistic_units_are_drawn_between_0_and_1(rng: torch.Generator) -> None:
+    for net, bounded in (("tied", True), ("mlp", False)):
+        model = built(net=net)
+        model.fit(torch.rand(200, 6, generator=rng).round(), rng)
+        drawn = model.draw_codes(500, rng)
+        assert (drawn.min() >= 0 and drawn.max() <= 1) == bounded
+
+
 @pytest.mark.parametrize("net", ["conv", "mlp"])
 def test_a_deep_encoder_is_measured_without_bias(net: str, rng: torch.Generator) -> None:
     model, x = built(net=net), strokes()

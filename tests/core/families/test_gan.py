@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core import objectives
 from core.families import gan
-from core.families.gan import CRITIC_STEPS, GAN, PENALTY_WEIGHT, R1_EVERY
+from core.families.gan import CRITIC_STEPS, GAN, LAZY_R1, PENALTY_WEIGHT, R1_EVERY
 from core.family import Turn, noise_like
 from core.pictures import as_floats
 from core.training import Plan, Training
@@ -72,9 +72,11 @@ def test_the_critic_meets_augmented_pictures_in_both_turns(
 
 def test_r1_comes_every_sixteenth_step_and_counts_for_all_of_them() -> None:
     model, x = built(gamma=3.0), strokes()
-    with_r1 = {step for step in range(40) if "r1" in model.loss(x, Turn(seeded(), "critic", step)).minimise}
+    with_r1 = {
+        step for step in range(40) if LAZY_R1 in model.loss(x, Turn(seeded(), "critic", step)).minimise
+    }
     assert with_r1 == {0, R1_EVERY, 2 * R1_EVERY} == {0, 16, 32}
-    r1 = model.loss(x, Turn(seeded(), "critic", 16)).minimise["r1"]
+    r1 = model.loss(x, Turn(seeded(), "critic", 16)).minimise[LAZY_R1]
     torch.testing.assert_close(r1, 16 * 3.0 / 2 * objectives.r1_penalty(model.critic, x))
 
 

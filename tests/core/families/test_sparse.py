@@ -84,6 +84,15 @@ def test_samples_are_decoded_from_sparse_codes(monkeypatch: pytest.MonkeyPatch, 
     assert (seen[0] >= 0).all() and (seen[0] != 0).sum(1).max() <= 4
 
 
+@torch.no_grad()
+def test_codes_of_logistic_units_are_drawn_between_0_and_1(rng: torch.Generator) -> None:
+    model = built(sparsity="kl")
+    model.fit(torch.rand(200, model.config.latent_dim, generator=rng).round(), rng)
+    assert not model.mixture.draw(500, rng).clamp(0, 1).equal(model.mixture.draw(500, rng))
+    drawn = model.draw_codes(500, rng)
+    assert drawn.min() == 0 and drawn.max() == 1
+
+
 # --- what a code costs ------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ TILE = 48  # pixels a side, of pictures in a zip
 SIZES = (32, 64, 96, 128)
 CROPPED = "{0}×{0}"
 MOST_MEGABYTES = 200  # of a zip
+KEEPING = "keeping"  # the upload whose keeping has begun and not ended
 PROBLEMS = 20  # that are listed
 
 
@@ -181,6 +182,7 @@ def keep_own() -> None:
         try:
             offer_to_keep(file)
         except Explained as error:
+            st.session_state.pop(KEEPING, None)
             st.warning(as_written(str(error)), icon=":material/block:")
     for one in own.kept():
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -205,7 +207,13 @@ def offer_to_keep(file: UploadedFile) -> None:
         max_chars=own.MOST_TITLE,
         key=f"zip-name-{file.file_id}",
     )
+    if st.session_state.pop(KEEPING, None) == file.file_id:
+        st.warning(
+            "Keeping was broken off by another choice on this page, and nothing was kept. Press it again and wait for its end.",
+            icon=":material/power_off:",
+        )
     if st.button("Keep as dataset", icon=":material/save:", type="primary"):
+        st.session_state[KEEPING] = file.file_id
         bar = st.progress(0.0, "Keeping…")
         every = max(1, found.files // 50)
         kept = own.keep(
@@ -213,6 +221,7 @@ def offer_to_keep(file: UploadedFile) -> None:
             title,
             lambda done, whole: done % every or bar.progress(done / whole, f"{done:,} of {whole:,}"),
         )
+        del st.session_state[KEEPING]
         st.session_state["kept"] = st.session_state.get("kept", 0) + 1
         st.session_state["arrived"] = f"{own.PREFIX}{kept.name}"
         left_out = f", {len(kept.problems):,} files were left out" if kept.problems else ""

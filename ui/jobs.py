@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -9,6 +10,8 @@ import streamlit as st
 from core.files import StoreError
 from core.jobs import ANALYSIS, Job, Jobs
 from ui.words import as_written
+
+DOUBLE_CLICK = 5.0  # seconds, on a busy machine
 
 
 def latest(*commands: Sequence[str]) -> Job | None:
@@ -19,6 +22,16 @@ def latest(*commands: Sequence[str]) -> Job | None:
     except StoreError:
         return None
     return next((job for job in same if job.active), same[-1] if same else None)
+
+
+def just_started(command: Sequence[str], grouped: bool) -> Job | None:
+    """The job that the first of two clicks has started."""
+    wanted = tuple(command), grouped
+    try:
+        same = [job for job in Jobs().all() if (job.arguments, bool(job.group)) == wanted and job.active]
+    except StoreError:
+        return None
+    return next((job for job in reversed(same) if time.time() - job.created < DOUBLE_CLICK), None)
 
 
 def at_work(job: Job | None) -> bool:

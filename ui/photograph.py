@@ -24,7 +24,7 @@ from ui.denoise.pictures import encoded, show_the_newest, shown, which
 from ui.downloads import download
 from ui.memory import kept, remembered
 from ui.runs import Group
-from ui.words import as_written, duration
+from ui.words import as_written, duration, unlike
 
 MOST_PIXELS = 2_100_000  # that are squeezed without being asked, in some ten seconds: as many as 1920×1080
 REMEMBERED = 600_000_000  # bytes that the server keeps: the largest picture and reduced ones beside it
@@ -54,7 +54,15 @@ def choose(group: Group, left: DeltaGenerator) -> Chosen | None:
     ids = {run.id: run for run in group.runs}
     id = next(iter(ids))
     if len(ids) > 1:
-        id = st.selectbox("Model", list(ids), len(ids) - 1, format_func=lambda id: ids[id].title)
+        titles = unlike({id: run.title for id, run in ids.items()})
+        id = st.selectbox(
+            "Model",
+            list(ids),
+            len(ids) - 1,
+            format_func=titles.__getitem__,
+            key="photo-model",
+            bind="query-params",
+        )
     try:
         model = runs.restorer(ids[id])
         trained = id, runs.weights_changed(ids[id])

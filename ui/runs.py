@@ -241,7 +241,11 @@ def loaded(chosen: Iterable[Run]) -> dict[str, tuple[Run, Autoencoder]]:
 
 def data_of(run: Run) -> Dataset | None:
     """The pictures that it was trained on, where they are on this machine and still the same."""
-    data = _data(run.record.dataset["name"])
+    name = run.record.dataset["name"]
+    try:
+        data = _data(name) if is_offered(name) else None
+    except DataError:
+        return None
     return data if data and data.fingerprint == run.record.dataset.get("fingerprint") else None
 
 
@@ -263,12 +267,9 @@ def stamp(run: Run, *names: str) -> tuple[int, ...]:
 
 
 @st.cache_resource(max_entries=8, ttl=A_MINUTE, show_spinner="Reading the pictures…")
-def _data(name: str) -> Dataset | None:
-    """Kept for a minute: to see whether a folder has changed, all of its files have to be looked at."""
-    try:
-        return load(name) if is_offered(name) else None
-    except DataError:
-        return None
+def _data(name: str) -> Dataset:
+    """Kept for a minute: to see whether a folder has changed, all of its files have to be looked at. Raises DataError."""
+    return load(name)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the model…")

@@ -28,7 +28,7 @@ from core.transfer import is_from_elsewhere
 from ui import charts, doctor, shell, work
 from ui.components.timelapse import Frame, timelapse
 from ui.html import block, data_uri
-from ui.jobs import latest, stop
+from ui.jobs import just_started, latest, stop
 from ui.runs import PHOTOGRAPHS, data_of, has_codes
 from ui.theme import colour
 from ui.words import as_written, counted, data_title, duration
@@ -42,13 +42,13 @@ BEGINNING = 0.04  # of the steps
 PAUSE, REST = 250, 1500  # milliseconds, in films
 
 STYLES: dict[str, dict[str, Any]] = {
-    "single steps": dict(mode="lines", line=dict(width=1), opacity=0.35),
+    "single steps": dict(mode="lines", line=dict(width=1), opacity=0.6),
     "training": dict(mode="lines", line=dict(width=1.5, dash="dot")),
     "validation": dict(mode="lines+markers", line=dict(width=2.5), marker=dict(size=4)),
 }
 
 DRAWN = {
-    "single steps": "border-top: 1px solid {}; opacity: 0.5",
+    "single steps": "border-top: 1px solid {}; opacity: 0.6",
     "training": "border-top: 2px dotted {}",
     "validation": "border-top: 3px solid {}",
 }
@@ -70,6 +70,9 @@ ICONS = {
     "failed": ":material/error:",
     "died": ":material/power_off:",
 }  # fmt: skip
+
+
+NO_SCORES = "The training is complete, its scores are missing: it was stopped before. Examine in the Library measures them."
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def live(id: str, was_active: bool) -> None:
 
 
 def head(one: Watched) -> None:
-    words, buttons = st.columns([3, 2], vertical_alignment="center")
+    words, buttons = st.columns(2, vertical_alignment="center")
     words.subheader(f"{ICONS.get(one.state, '')} {as_written(one.title)}", anchor=False)
     with buttons.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         actions(one)
@@ -198,6 +201,8 @@ def actions(one: Watched) -> None:
             go_on(list(one.job.arguments), one)
     elif one.run and one.run.status == "completed":
         try_it(one.run)
+        library, asked = shell.to("build/library.py"), {"run": one.run.id}
+        st.page_link(library, label="In the Library", icon=":material/table_rows:", query_params=asked)
         if not may_go_on(one.run):
             return
         with st.popover("Train further", icon=":material/replay:"):
@@ -249,7 +254,8 @@ def is_training(job: Job) -> bool:
 
 
 def go_on(arguments: list[str], one: Watched) -> None:
-    if "--resume" in arguments and (same := latest(arguments)) and same.active:  # another tab was first
+    same = latest(arguments) if "--resume" in arguments else just_started(arguments, grouped=False)
+    if same and same.active:  # another tab, or another click, was first
         go_to("watch", same.id)
     if one.run:
         lane = f"train-{one.run.record.device or 'cpu'}"
@@ -285,6 +291,13 @@ def explain(one: Watched) -> None:
             "A number stopped being finite; the last good weights are kept. Lower the learning rate and train anew.",
             icon=":material/error:",
         )
+    if (
+        one.run
+        and has_codes(one.run)
+        and one.run.status == "completed"
+        and not one.run.record.metrics.get("test")
+    ):
+        st.info(NO_SCORES, icon=":material/info:")
     job = one.job
     if job is None or job.state not in ("failed", "died"):
         return
@@ -304,9 +317,7 @@ def remedy(run: Run | None) -> str:
     """What to do where the process that trains a run has died."""
     if run is None:
         return "Start it again."
-    if run.status == "completed":
-        return "The training is complete, its scores are missing: Examine in the Library measures them."
-    return "Resume goes on from its last checkpoint."
+    return "" if run.status == "completed" else "Resume goes on from its last checkpoint."
 
 
 def scores(run: Run) -> None:

@@ -263,7 +263,8 @@ def rename(store: Store, shown: Run) -> None:
 def delete(store: Store, id: str) -> None:
     if attempt(lambda: st.session_state.update(deleted=store.delete(id) or None)):
         st.session_state["just deleted"] = True
-        st.toast(f"{as_written(id)} is deleted. Undo is at the top of this page.", icon=":material/delete:")
+        undo = " Undo is at the top of this page." if st.session_state["deleted"] else ""
+        st.toast(f"{as_written(id)} is deleted.{undo}", icon=":material/delete:")
 
 
 # --- what happened ----------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from core.training import BUDGETS, LIMITS, Plan, device_named, epochs_for
 from ui import datasets, estimates, forms, losses, shell, together, watch
 from ui.choices import choice
 from ui.html import block
+from ui.jobs import just_started
 from ui.theme import colour
 from ui.words import as_written, paper
 
@@ -184,6 +185,8 @@ def start(
 
 def begin(commands: list[list[str]], titles: list[str], device: str) -> None:
     """Start the jobs, and open what shows them."""
+    if same := just_started(commands[0], grouped=len(commands) > 1):
+        watch.go_to(*(("group", same.group) if same.group else ("watch", same.id)))
     group = secrets.token_hex(4) if len(commands) > 1 else ""
     try:
         started = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -40,6 +42,7 @@ def main() -> None:
     cells = st.columns(2, gap="medium")
     with cells[0]:
         group = runs.pick_group(groups)
+    keep_to(group, groups)
     if chapter == VARIANTS:
         glance.show(group.proposed)
         return
@@ -71,6 +74,13 @@ def open_on_the_run(groups: list[runs.Group]) -> None:
         st.caption(f":material/search_off: {as_written(said)}")
     if holding and "data" not in st.query_params and "data" not in st.session_state:
         st.session_state["data"] = holding.key
+
+
+def keep_to(group: runs.Group, groups: Sequence[runs.Group]) -> None:
+    """A run that the address still names, though other pictures have been chosen since, would lead back to its own."""
+    others = {run.id for other in groups if other.key != group.key for run in other.runs}
+    if st.query_params.get("run") in others:
+        del st.query_params["run"]
 
 
 def pick(group: runs.Group, cell: DeltaGenerator) -> Run:

@@ -25,6 +25,7 @@ from core.plane import aligned
 from core.store import Run, Store
 from tests import toy
 from tests.pages.conftest import Open, links, shown, trained
+from ui import runs
 from ui.components.maps import CLASS_COLOURS
 from ui.components.scatter import checked_lasso, checked_point
 from ui.html import picture
@@ -413,6 +414,22 @@ def test_a_link_to_a_run_opens_the_pictures_that_it_was_trained_on(
         )
     assert len(groups) == 2
     assert r"The run \*\*gone\*\* is not among" in said(open_page(PAGE, Store(tmp_path), run="**gone**"))
+
+
+def group_keys(root: Path) -> list[str]:
+    return [group.key for group in runs.groups(Store(root).runs())]
+
+
+def test_a_run_of_other_pictures_does_not_stay_in_the_address(
+    open_page: Open, mapped: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    run = trained(Store(tmp_path), Vanilla, toy.dataset((3, 32, 32)))
+    page = open_page(PAGE, Store(tmp_path), run=run.id)
+    assert "run" in page.query_params
+    box = page.selectbox(key="data")
+    page = box.set_value(next(one for one in group_keys(tmp_path) if one != box.value)).run()
+    assert not page.exception and "run" not in page.query_params
 
 
 def test_the_history_is_turned_to_fit_and_runs_without_one_say_so(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shlex
 import shutil
 import zipfile
@@ -287,6 +288,23 @@ def test_damaged_runs_are_listed_with_reason_and_remedy_and_can_go(open_page: Op
     assert "run.json is not JSON" in page.warning[0].value and "Delete it" in page.warning[0].value
     page = page.button(key=f"delete-{run.id}").click().run()
     assert not page.exception and [one.id for one in store.deleted()] == [run.id] and not page.warning
+
+
+def test_names_that_are_no_text_take_no_page_down(open_page: Open, store: Store) -> None:
+    run = run_of(store, "vae")
+    shutil.copytree(run.folder, run.folder.with_name(os.fsdecode(b"vae-\xe9")))
+    (store.root / os.fsdecode(b"empty\xff")).mkdir()
+    page = open_page(PAGE, store)
+    assert not page.exception and sum("is no text" in one.value for one in page.warning) == 2
+    page = page.button(key=r"delete-vae-\udce9").click().run()
+    page = click(page, "Undo")
+    assert not page.exception and r"vae-\udce9" in {one.id for one in store.runs()}
+
+
+def test_of_a_link_no_way_back_is_promised(open_page: Open, store: Store) -> None:
+    (store.root / "linked").symlink_to(run_of(store, "vae").folder, target_is_directory=True)
+    page = open_page(PAGE, store).button(key="delete-linked").click().run()
+    assert not page.exception and page.toast[0].value.endswith("is deleted.")
 
 
 def test_what_is_missing_or_broken_in_a_run_takes_nothing_else_along(open_page: Open, store: Store) -> None:

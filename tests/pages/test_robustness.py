@@ -226,6 +226,19 @@ def test_results_of_more_pictures_than_there_are_show_those_that_there_are(
     assert not page.exception and "Worst 8, what comes back" in shown(page)
 
 
+@pytest.mark.parametrize("count", [300, 10_000, 26_000])
+def test_every_number_of_pictures_is_offered_once(
+    open_page: Open, tested: Store, tmp_path: Path, count: int
+) -> None:
+    shutil.copytree(tested.root, tmp_path, dirs_exist_ok=True)
+    for run in Store(tmp_path).runs():
+        run.add_metrics(test={**run.record.metrics.get("test", {}), "n": count})
+    options = next(
+        one for one in open_page(PAGE, Store(tmp_path)).selectbox if one.label == "Test pictures"
+    ).options
+    assert len(set(options)) == len(options) and options[-1] == f"{min(count, 10_000):,}"
+
+
 def test_two_variants_of_one_name_are_both_shown(open_page: Open, tested: Store, tmp_path: Path) -> None:
     shutil.copytree(tested.root, tmp_path, dirs_exist_ok=True)
     first = next(run for run in Store(tmp_path).runs() if run.record.family == Vanilla.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import TextInput
 
@@ -29,7 +31,7 @@ from core.transfer import export, receive
 from tests.core.test_archives import zipped
 from tests.pages.conftest import Open, links, shown, trained
 from tests.photographs import denoiser
-from ui import again, datasets, watch
+from ui import again, datasets, jobs, watch
 from ui.words import as_written, data_title
 
 PAGE = "build/train.py"
@@ -354,6 +356,20 @@ def test_a_name_that_reads_as_an_infinite_number_stays_in_the_address(
     assert page.query_params["group"] == "12e45678" and "6 trainings, one after the other" in said(page)
 
 
+def test_two_clicks_start_a_training_once(
+    open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label, several in (("Train Vanilla", 1), ("Train all 6", 7)):  # alike, but not the same
+        pages = [open_page(PAGE, store) for _ in range(2)]
+        for page in pages:
+            assert not click(page, label).exception
+        assert len(started(store)) == several
+        assert pages[0].query_params == pages[1].query_params
+    monkeypatch.setattr(jobs, "DOUBLE_CLICK", 0.0)
+    click(open_page(PAGE, store), "Train Vanilla")
+    assert len(started(store)) == 8
+
+
 def test_three_seeds_of_each_are_eighteen(open_page: Open, store: Store) -> None:
     page = open_page(PAGE, store)
     page.segmented_control(key="seeds").set_value(3)
@@ -414,7 +430,7 @@ def test_a_finished_run_shows_its_scores_and_can_be_trained_further(
     assert {metric.label for metric in page.metric} == {"PSNR", "SSIM", "SSE per picture", "Test pictures"}
     assert len(page.get("plotly_chart")) == len(watch.terms(run.steps(), run.metrics())) > 1
     assert page.get("bidi_component")
-    assert "Try your own pictures" in links(page)
+    assert {"Try your own pictures", "In the Library"} <= set(links(page))
     click(page, "Start")
     asked = flags(started(store)[-1])
     assert asked == {"--from": run.id, "--epochs": "2"}
@@ -455,11 +471,14 @@ def test_a_process_that_died_over_the_scores_is_told_what_measures_them(
 ) -> None:
     store = Store(shutil.copytree(six.root, tmp_path / "store"))
     run = store.runs()[0]
+    run.update(metrics={})
     job = Jobs(store.root).create(["train"], "x")
     save(replace(job, started=job.created, run=run.id))
     (job.folder / "lock").touch()
     page = open_page(PAGE, store, watch=job.id)
     assert not page.exception and "Examine in the Library measures them" in said(page)
+    end(job, "stopped", run=run.id)
+    assert "Examine in the Library measures them" in said(open_page(PAGE, store, watch=job.id))
     assert "Resume" not in said(page) and "Resume" not in buttons(page)
 
 
@@ -614,6 +633,39 @@ def test_a_zip_is_shown_before_it_is_kept_and_then_learnt_from(open_page: Open, 
     assert flags(started(store)[-1])["--dataset"] == "own:our-trip@32"
     page = click(click(page, "Set up another training"), "Delete for good")
     assert not page.exception and own.kept() == () and page.selectbox(key="dataset").value == "digits"
+
+
+def test_keeping_that_another_choice_broke_off_is_said(
+    open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: object) -> None:
+        raise StopException
+
+    page = open_page(PAGE, store)
+    page.file_uploader[0].upload("trip.zip", pictures())
+    page.run()
+    with monkeypatch.context() as amidst:
+        amidst.setattr(own, "keep", broken_off)
+        click(page, "Keep as dataset")
+    page = page.run()
+    assert not page.exception and "nothing was kept" in said(page)
+    assert "nothing was kept" not in said(page.run())
+    assert "nothing was kept" not in said(click(page, "Keep as dataset")) and len(own.kept()) == 1
+
+
+def test_folders_whose_name_is_no_text_are_not_offered(
+    open_page: Open, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (b"pics\xe9", b"pics"):
+        folder = tmp_path / os.fsdecode(name)
+        folder.mkdir()
+        for number in range(6):
+            (folder / f"{number}.png").write_bytes(png(np.full((8, 8, 3), 40 * number, np.uint8)))
+    page = open_page(PAGE, store)
+    monkeypatch.setenv("BOTTLENECK_DATA", str(tmp_path))
+    page.run()
+    assert not page.exception
+    assert [one for one in page.selectbox(key="dataset").options if "pics" in one] == ["pics · folder"]
 
 
 def test_a_zip_is_looked_into_once(open_page: Open, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,6 +83,17 @@ def test_every_chapter_opens_with_a_worked_example(open_page: Open, flat: Store,
     assert page.get("download_button")
 
 
+def test_no_training_is_offered_on_pictures_that_train_does_not_have(
+    open_page: Open, six: Store, tmp_path: Path
+) -> None:
+    shutil.copytree(six.root, tmp_path, dirs_exist_ok=True)
+    for run in Store(tmp_path).runs():
+        run.update(dataset={**run.record.dataset, "name": "emoji", "title": "Emoji"})
+    page = open_page(PAGE, Store(tmp_path), chapter="Why not a plain one")
+    assert not page.exception and "two numbers" in said(page)
+    assert "Train Vanilla" not in links(page) and "not among those that Train offers" in said(page)
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_chapter_says_what_a_longer_code_allows(open_page: Open, six: Store, chapter: str) -> None:
     page = open_page(PAGE, six, chapter=chapter)

@@ -45,6 +45,14 @@ def test_pictures_of_ones_own_are_known_to_pages(
     assert runs.data_of(run) is None
 
 
+def test_data_that_come_are_there_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(store)
+    with monkeypatch.context() as before:
+        before.setattr(runs, "is_offered", lambda name: False)
+        assert runs.data_of(run) is None
+    assert runs.data_of(run) is not None
+
+
 def test_what_is_remembered_of_a_run_in_training_goes_with_its_weights(store: Store) -> None:
     run = made(store)
     stamps = [runs.stamp(run)]

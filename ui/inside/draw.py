@@ -227,7 +227,8 @@ def pictures(subject: Subject, z: Tensor) -> None:
                     (f"mean of {DRAWS} draws", as_bytes(mean)),
                     (f"their spread, white is {top:.2f}", intensity(spread.mean(0).numpy(), top)),
                     ("error of the mean", difference(error)),
-                ]
+                ],
+                "7.5rem",  # all six in a row
             ),
             '<div class="label">More draws from the same cloud</div>',
             captioned([("", one) for one in as_bytes(drawn[1:])], "4.5rem"),

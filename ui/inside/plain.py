@@ -15,7 +15,7 @@ from core.files import written
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.sampling import between, decoded
 from core.store import Run, StoreError
-from ui import forms, runs, shell
+from ui import datasets, forms, runs, shell
 from ui.components.maps import checked, maps
 from ui.downloads import download
 from ui.html import block, strip
@@ -99,9 +99,13 @@ def offer(subject: Subject) -> None:
         f"This takes a vanilla and a variational autoencoder with a code of two numbers on {as_written(title)}.",
         icon=":material/looks_two:",
     )
+    data = datasets.address(record.dataset["name"])
+    if not data:
+        st.caption(datasets.where_from(record.dataset["name"]))
+        return
     for family in (Vanilla, VAE):
         settings = {one.name: one.default for one in family.Config.settings()} | {"latent_dim": 2}
-        asked = {"family": family.title, "dataset": title, **forms.address(family, settings)}
+        asked = {"family": family.title, **data, **forms.address(family, settings)}
         shell.set_up("build/train.py", f"Train {family.title}", ":material/model_training:", asked)
 
 

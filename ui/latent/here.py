@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core import latent
+from core.evaluation import ENOUGH
 from core.family import Autoencoder
 from core.pictures import as_floats
 from ui.downloads import csv, download
@@ -62,8 +63,10 @@ def table(place: Ground, kind: str, chosen: Sequence[Input], codes: Tensor) -> p
     return pd.DataFrame(columns)
 
 
-def badge(percent: float) -> str:
+def badge(percent: float | None) -> str:
     """How unusual it is, in words."""
+    if percent is None:
+        return f"with fewer than {ENOUGH} pictures nobody can say how unusual it is"
     if percent > UNLIKE:
         return "like nothing in the data"
     if percent > UNUSUAL:

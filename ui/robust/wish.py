@@ -51,7 +51,8 @@ def ask(group: Group, runs: Sequence[Run]) -> Wish:
     """Draw how it is to be measured, folded: most visitors never need it."""
     known = runs[0].record.metrics.get("test", {}).get("n")
     count = known if isinstance(known, int) and known > 0 else USUAL.pictures
-    sizes = [size for size in PICTURES if size < count] + [min(count, PICTURES[-1])]
+    most = min(count, PICTURES[-1])
+    sizes = [size for size in PICTURES if size < most] + [most]
     with st.expander("How it is measured", icon=":material/science:"):
         st.markdown(
             "Test pictures are damaged at five published levels, each picture with noise of its own for "

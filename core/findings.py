@@ -233,6 +233,9 @@ def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str
     """The finding with its numbers, in Markdown that the titles must be fit for."""
     best, unit = found.best, f" {metric.unit}" if metric.unit else ""
     damage = f"at level {level} of {amidst(BY_NAME[corruption].title)}" if level else "on clean pictures"
+    outdone = found.ahead is not None and found.ahead.leaves_out_zero and not found.beats_all(metric)
+    if outdone:
+        damage += f", of all that was measured on {best.measured.n:,} pictures"
     keeps = f"**{best.title}** has the best {amidst(metric.title)} {damage}: {shown(found.value)}{unit}"
     if best.key == NOTHING:
         said = [f"**Doing nothing** is best {damage}: {shown(found.value)}{unit}."]
@@ -260,7 +263,7 @@ def sentence(found: Finding, metric: Metric, corruption: str, level: int) -> str
         title, few = found.rival.title, f"{found.ahead.n:,} pictures"
         said.append(
             f"**{title} is ahead of it** on the {few} that it was measured on: {apart}."
-            if found.ahead.leaves_out_zero
+            if outdone
             else f"It is not surely ahead of {title}, which was measured on {few}: {apart}."
         )
     if corruption in best.trained_on and level:

@@ -179,14 +179,16 @@ def live(id: str, was_active: bool) -> None:
 
 
 def head(one: Watched) -> None:
-    words, buttons = st.columns(2, vertical_alignment="center")
-    words.subheader(f"{ICONS.get(one.state, '')} {as_written(one.title)}", anchor=False)
-    with buttons.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        actions(one)
+    st.subheader(f"{ICONS.get(one.state, '')} {as_written(one.title)}", anchor=False)
     if one.active:
-        st.progress(one.progress, as_written(one.told()))
+        told, button = st.columns([5, 1], vertical_alignment="center")
+        told.progress(one.progress, as_written(one.told()))
+        with button:
+            actions(one)
     else:
         st.caption(f"{one.state.capitalize()}. {one.told()}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            actions(one)
     explain(one)
 
 

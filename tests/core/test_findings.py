@@ -225,6 +225,7 @@ def test_but_are_named_where_nobody_is_surely_ahead_of_them() -> None:
     few = drawn(0.001, n=5)
     words = told(best, entry("tv", few), entry("nl-means", drawn(0.005, n=5)))
     lead = difference(best.measured, few, "psnr", 0, 3)
+    assert "of all that was measured on 50 pictures: " in words
     assert f"**Tv is ahead of it** on the 5 pictures that it was measured on: {-lead.mean:.2f}" in words
     assert "not surely ahead of Tv, which was measured on 5 pictures" in told(
         best, entry("tv", drawn(0.01, n=5, seed=2))

@@ -92,6 +92,13 @@ BOX = {
                     seed=10,
                     threads=2,
                 ),
+                Round(
+                    7_600,
+                    4,
+                    {"crop": 128, "lr": 3e-4, "blocks": (2, 3, 5), "midst": 0.5},
+                    seed=11,
+                    threads=2,
+                ),
             ),
         ),
         Shipped(

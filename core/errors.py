@@ -14,7 +14,12 @@ def is_text(name: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """As text, with escapes for what is none."""
+    """As text, with a question mark for each byte that is none."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def escaped(name: str) -> str:
+    """As text that is another for every name."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

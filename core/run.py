@@ -34,7 +34,7 @@ from torch import Tensor
 from core import intake
 from core.codes import Codes, packed, unpacked
 from core.dataset import Dataset
-from core.errors import is_text, one_line, printable
+from core.errors import escaped, is_text, one_line
 from core.families import family
 from core.family import Autoencoder, Family, Restorer
 from core.files import (
@@ -100,7 +100,7 @@ class Run:
         except (ValueError, RecursionError) as error:
             reason = str(error)
         raise StoreError(
-            f"{printable(folder.name)} cannot be used: {one_line(reason, 300)}. Delete it, or train it again."
+            f"{escaped(folder.name)} cannot be used: {one_line(reason, 300)}. Delete it, or train it again."
         )
 
     @property

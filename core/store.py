@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.codes import Codes
 from core.dataset import Dataset
-from core.errors import is_text, one_line, printable
+from core.errors import escaped, is_text, one_line
 from core.family import Family
 from core.files import StoreError, held, unborn, write_bytes, writing
 from core.glance import store_root
@@ -107,7 +107,7 @@ class Store:
             raise StoreError(
                 f"The store {self.root} cannot be read: {error.strerror}. Choose another folder."
             ) from None
-        return {printable(path.name): path for path in sorted(found)}
+        return {escaped(path.name): path for path in sorted(found)}
 
     def runs(self) -> list[Run]:
         """Those that are not damaged."""

@@ -48,6 +48,8 @@ def epoch(page: Page) -> int:
 
 
 def moves(page: Page) -> None:
+    """Whoever is listed as at work beside the one watched tells epochs, too, for a moment after its end."""
+    expect(page.get_by_text("At work")).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_text(re.compile(r"^Epoch [\d,]+ ·")).first).to_be_visible(timeout=PATIENCE)
     before, deadline = epoch(page), time.monotonic() + 30
     while epoch(page) <= before:

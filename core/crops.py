@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +29,11 @@ def cropped(x: Tensor, size: int, rng: torch.Generator) -> Tensor:
     turns = int(torch.randint(8, (), generator=rng, device=rng.device))
     crops = torch.rot90(crops, turns % 4, (2, 3))
     return crops.flip(3) if turns >= 4 else crops
+
+
+def places(length: int, side: int, count: int) -> list[int]:
+    """Where `count` squares begin, spread evenly over an axis: even numbers, since pixels are folded by two."""
+    return [int(v) // 2 * 2 for v in np.linspace(0, max(0, length - side), count)]
 
 
 def mirrored(x: Tensor, multiple: int) -> Tensor:

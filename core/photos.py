@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.crops import places
 from core.families.photo_denoiser import LUMA, PhotoDenoiser, drawn
 from core.family import Restorer
 from core.store import Run, Store, StoreError
@@ -100,14 +101,13 @@ def looks(x: Tensor) -> Tensor:
     height, width = x.shape[1:]
     if height * width <= (LOOK * LOOKS) ** 2:
         return x
-    rows, columns = (places(length) for length in (height, width))
+    rows, columns = (spread(length) for length in (height, width))
     return torch.cat([torch.cat([x[:, r : r + LOOK, c : c + LOOK] for c in columns], 2) for r in rows], 1)
 
 
-def places(length: int) -> list[int]:
-    """Where squares begin along an axis: even numbers, since pixels are folded by two."""
-    count = min(LOOKS, max(1, length // LOOK))
-    return [int(v) // 2 * 2 for v in np.linspace(0, max(0, length - LOOK), count)]
+def spread(length: int) -> list[int]:
+    """Where squares to look at begin along an axis."""
+    return places(length, LOOK, min(LOOKS, max(1, length // LOOK)))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def telling(x: Tensor) -> Tensor:
     """x (C,H,W) -> at most LOOK a side: of the squares that are hardly burnt out or black the one nearest to the middle."""
     centre = [max(0, length - LOOK) // 2 for length in x.shape[1:]]
     rows, columns = (
-        sorted({*places(length), middle}) for length, middle in zip(x.shape[1:], centre, strict=True)
+        sorted({*spread(length), middle}) for length, middle in zip(x.shape[1:], centre, strict=True)
     )
     corners = [(r, c) for r in rows for c in columns]
     squares = torch.stack([x[:, r : r + LOOK, c : c + LOOK] for r, c in corners])

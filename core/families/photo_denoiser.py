@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.camera import chance, enlarged, is_gray, photographed
-from core.crops import FLOOR, cropped, folded, log_error, mirrored, steady_adam
+from core.crops import FLOOR, cropped, folded, log_error, mirrored, places, steady_adam
 from core.family import Config, Loss, Player, Restorer, Shape, Turn, setting
 from core.unet import FOLD, UNet, half_precision, multiplies_halves, multiplies_tiles
 
@@ -207,10 +207,9 @@ def some_gray(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def tessellated(x: Tensor, side: int) -> Tensor:
-    """Squares beside each other, from the top left on: (B,C,H,W) -> (B,n,C,side,side), or what there is of a narrow picture."""
-    height, width = (min(side, length) for length in x.shape[2:])
-    squares = x.unfold(2, height, height).unfold(3, width, width)
-    return squares.permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
+    """As few squares as cover all of it: (B,C,H,W) -> (B,n,C,side,side), or what there is of a narrow picture."""
+    rows, columns = (places(length, side, math.ceil(length / side)) for length in x.shape[2:])
+    return torch.stack([x[:, :, r : r + side, c : c + side] for r in rows for c in columns], 1)
 
 
 def drawn(squares: Tensor) -> Tensor:

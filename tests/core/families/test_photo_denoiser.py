@@ -180,9 +180,16 @@ def test_the_level_does_not_depend_on_how_large_the_picture_is() -> None:
     model, x = fresh(), torch.rand(1, 3, 32, 32, generator=seeded())
     with torch.no_grad():
         torch.testing.assert_close(model.found(x.tile(1, 1, 3, 5)), model.found(x))
-    squares = tessellated(torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40), 32)
-    assert squares.shape == (2, 2, 3, 32, 32)
-    assert torch.equal(squares[1, 1], torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)[1, :, 32:64, :32])
+
+
+def test_the_level_is_one_of_the_whole_picture() -> None:
+    """Squares reach every edge, whatever the sides are."""
+    picture = torch.arange(2 * 3 * 70 * 40).view(2, 3, 70, 40)
+    squares = tessellated(picture, 32)
+    assert squares.shape == (2, 6, 3, 32, 32)
+    assert torch.equal(squares[1, 2], picture[1, :, 18:50, :32])
+    assert set(squares.flatten().tolist()) == set(picture.flatten().tolist())
+    assert torch.equal(tessellated(picture[..., :20], 32)[1, 2], picture[1, :, 38:, :20])
 
 
 @torch.no_grad()

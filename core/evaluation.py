@@ -16,9 +16,11 @@ from torch import Tensor
 from core import elbo, examples
 from core.codes import Codes
 from core.dataset import Dataset, Split
+from core.families.photo_denoiser import PhotoDenoiser
 from core.families.vae import VAE
 from core.family import Autoencoder, Family
 from core.files import write_bytes
+from core.photos import sample_psnr
 from core.pictures import as_bytes, as_floats, png, sheet
 from core.store import Run
 from core.training import Pixels, validate
@@ -152,8 +154,10 @@ def evaluate(model: Autoencoder, split: Split) -> dict[str, float]:
 def summarise(run: Run, model: Family, data: Dataset) -> None:
     """Keep a trained run's scores; of an autoencoder test codes and rebuilt examples, too, of a VAE its objective by picture."""
     if not isinstance(model, Autoencoder):
-        # crops and noise of one seed, whichever the run learnt with: scores of runs can be set side by side
+        # crops and noise of one seed, whichever the run learnt with: scores on the same data can be set side by side
         test = {"n": len(data.test), **validate(model, data.test, 0)}
+        if isinstance(model, PhotoDenoiser):
+            test["sample_psnr"] = sample_psnr(model)
         run.add_metrics(test=test)
         return
     run.save_codes(codes(model, data.test))

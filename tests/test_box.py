@@ -12,6 +12,7 @@ from core.dataset import fixed_rng
 from core.evaluation import decibels
 from core.families import FAMILIES
 from core.families.photo_autoencoder import PhotoAutoencoder
+from core.families.photo_denoiser import PhotoDenoiser
 from core.glance import Glance, finished
 from core.lab import Lab
 from core.pictures import as_bytes, as_floats
@@ -129,6 +130,14 @@ def test_models_for_photographs_are_small_and_show_none(id: str) -> None:
     assert {weights.dtype for weights in tensors.values()} == {torch.float16}
     assert sum(file.stat().st_size for file in run.folder.rglob("*") if file.is_file()) < MOST_BYTES
     assert not run.preview_epochs()  # they would show pictures of the dataset
+
+
+@pytest.mark.parametrize("id", ["photos-white-noise", "photos-camera-noise"])
+def test_models_that_clean_have_their_place_among_others(id: str) -> None:
+    run = Store(BOX).run(id)
+    model = run.restorer()
+    assert isinstance(model, PhotoDenoiser)
+    assert run.record.metrics["test"]["sample_psnr"] == pytest.approx(photos.sample_psnr(model), abs=0.05)
 
 
 def white_noise(pixels: np.ndarray, sigma: float) -> np.ndarray:

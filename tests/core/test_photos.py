@@ -348,7 +348,7 @@ def test_the_best_of_a_kind_comes_first_and_is_the_one_that_fits(tmp_path: Path)
     store = Store(tmp_path)
     runs = {name: denoiser(store, name=name) for name in ("good", "untested", "poor", "broken", "stopped")}
     for name, tested in (("good", 31.0), ("poor", 29.0), ("broken", "fine"), ("stopped", 40.0)):
-        runs[name].update(metrics={"test": {"decibels": tested}})
+        runs[name].update(metrics={"test": {"sample_psnr": tested}})
     runs["broken"].update(created="1999-01-01T00:00:00+00:00")
     runs["untested"].update(created="2000-01-01T00:00:00+00:00")
     runs["stopped"].update(status="stopped")
@@ -362,7 +362,7 @@ def test_the_best_of_a_kind_comes_first_and_is_the_one_that_fits(tmp_path: Path)
 def test_a_damaged_run_is_told_and_the_next_one_takes_its_place(tmp_path: Path) -> None:
     store = Store(tmp_path)
     best, next_best, other = denoiser(store), denoiser(store), autoencoder(store)
-    best.update(metrics={"test": {"decibels": 31.0}})
+    best.update(metrics={"test": {"sample_psnr": 31.0}})
     best.weights_file.write_bytes(b"no weights")
     models, problems = opened(photos.denoisers(store) | {other.id: other})
     assert list(models) == [next_best.id]
@@ -379,3 +379,20 @@ def test_scores_are_of_one_noise_whatever_the_seed_of_the_run(tmp_path: Path) ->
         summarise(run, run.restorer(), data)
         scores.append(run.record.metrics["test"])
     assert scores[0] == scores[1] and scores[0]["n"] == len(data.test)
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "camera"])
+def test_models_are_ranked_by_the_same_pictures_whatever_theirs_are(tmp_path: Path, noise: str) -> None:
+    store = Store(tmp_path)
+    scores = []
+    for config, data in (
+        ({}, toy.dataset((3, 32, 32))),
+        ({"midst": 1.0}, toy.dataset((3, 40, 40), held_out=5)),
+    ):
+        run = denoiser(store, noise)
+        run.update(config={**run.record.config, **config})
+        summarise(run, run.restorer(), data)
+        scores.append(run.record.metrics["test"])
+    one, other = scores
+    assert one["decibels"] != other["decibels"]
+    assert one["sample_psnr"] == other["sample_psnr"]

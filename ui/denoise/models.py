@@ -88,5 +88,5 @@ def pick(models: Models) -> str:
         key="model",
         bind="query-params",
         help="Automatic looks at the noise first: one kind of model knows white noise of any strength, one cameras and JPEG. "
-        "Of each kind it takes the one with the best test.",
+        "Of each kind it takes the one that cleans the sample photographs best.",
     )

@@ -26,6 +26,7 @@ MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000
 DIM = 64  # what has fractions and is no brighter does not go to 255: it holds light, of which 1 may be white
 MAX_NAME = 80
+MAX_NAME_BYTES = 160  # what a name is the beginning of is no longer than disks allow
 LONGEST_SUFFIX = 4
 MAD = 1.4826  # the standard deviation of a Gaussian in its median absolute deviations
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
@@ -113,14 +114,19 @@ def decoding(data: bytes, name: str, most: int = MAX_BYTES) -> Iterator[None]:
 
 
 def clean_name(name: str) -> str:
-    """The last part of a path, at most `MAX_NAME` long with its suffix, without control or direction-changing characters."""
+    """The last part of a path without control or direction-changing characters, at most `MAX_NAME` of them with its suffix."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     visible = "".join(c for c in last if c.isspace() or unicodedata.category(c)[0] != "C")
     name = " ".join(visible.split())
     stem, dot, suffix = name.rpartition(".")
-    if len(name) > MAX_NAME and dot and len(suffix) <= LONGEST_SUFFIX:
-        name = f"{stem[: MAX_NAME - 1 - len(suffix)].strip()}.{suffix}"
-    return name[:MAX_NAME].strip() or "picture"
+    if _beginning(name) != name and dot and len(suffix) <= LONGEST_SUFFIX:
+        name = f"{_beginning(stem, len(suffix) + 1)}.{suffix}"
+    return _beginning(name) or "picture"
+
+
+def _beginning(name: str, less: int = 0) -> str:
+    short = name[: MAX_NAME - less].encode()[: MAX_NAME_BYTES - less]
+    return short.decode(errors="ignore").strip()
 
 
 def to_shape(
@@ -339,6 +345,8 @@ def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:
         low, high, note = 0.0, 1.0, "values from 0 to 1 scaled to 8 bits"
     elif mode == "F" and low >= 0 and DIM < high <= 255:
         low, high, note = 0.0, 255.0, "fractional values rounded to 8 bits"
+    elif mode == "I" and low >= 0 and DIM < high <= 255:  # room for 32 bits, in which somebody has put 8
+        low, high, note = 0.0, 255.0, "32-bit values taken as 8 bits"
     elif mode != "F" and low >= 0 and high <= 65535:
         low, high, note = 0.0, 65535.0, SCALED
     else:

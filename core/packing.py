@@ -86,9 +86,18 @@ def unpack(data: bytes) -> Packed:
 def check(planes: int, height: int, width: int) -> None:
     if not (1 <= planes <= MOST_PLANES and min(height, width) >= 1):
         raise ValueError(f"there is no code of {planes} planes for {width} × {height} pixels")
-    rows, columns = places(height, width)
-    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS or planes * rows * columns > MOST_NUMBERS:
+    if not fits(planes, height, width):
         raise ValueError(f"a code of {planes} planes for {width} × {height} pixels is too large to be read")
+
+
+def fits(planes: int, height: int, width: int) -> bool:
+    """Whether such a code would be read again."""
+    rows, columns = places(height, width)
+    return (
+        max(height, width) <= MAX_SIDE
+        and height * width <= MAX_PIXELS
+        and planes * rows * columns <= MOST_NUMBERS
+    )
 
 
 def places(height: int, width: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MAX_PROFILE = 2**20  # bytes; what Pillow takes from a PNG
+COLOURED = ("RGB", "RGBA", "P", "PA")
 SEEN = 1  # of 255, above which a colour counts as another: rounding there and back leaves so much
 
 
@@ -26,16 +27,17 @@ def is_profile(data: bytes) -> bool:
 def in_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
     """A picture as it looks, in sRGB; appends to `notes` where that changed it. A bad profile, or one of gray, is ignored."""
     profile = image.info.get("icc_profile")
-    if image.mode not in ("RGB", "RGBA") or not isinstance(profile, bytes) or not is_profile(profile):
+    if image.mode not in COLOURED or not isinstance(profile, bytes) or not is_profile(profile):
         return image
+    plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
     try:
         found = ImageCms.profileToProfile(
-            image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=image.mode
+            plain, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode=plain.mode
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
     assert found is not None  # it is not changed in place
-    if np.abs(np.asarray(found, np.int16) - np.asarray(image)).max(initial=0) <= SEEN:
+    if np.abs(np.asarray(found, np.int16) - np.asarray(plain)).max(initial=0) <= SEEN:
         return image
     notes.append("colours turned from the picture's own profile into sRGB")
     return found

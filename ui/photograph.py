@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core import intake, rates
+from core import intake, packing, rates
 from core.families.photo_autoencoder import PhotoAutoencoder
 from core.rates import Row
 from core.store import StoreError
@@ -94,7 +94,8 @@ def present(chosen: Chosen) -> None:
     picture = chosen.picture
     for note in picture.notes:
         st.caption(f":material/info: {as_written(picture.name)}: {as_written(note)}.")
-    whole = not is_large(picture) or st.session_state.get("whole") == digest(picture.pixels)
+    asked = st.session_state.get("whole") == digest(picture.pixels)
+    whole = not is_large(picture) or (asked and has_code(picture, chosen.k))
     pixels = rates.coloured(picture.pixels) if whole else reduced(picture)
     doing, done = work.stage(name_of(pixels, chosen) in kept("squeezed"))
     with doing:
@@ -135,12 +136,19 @@ def squeezed(chosen: Chosen, pixels: np.ndarray, whole: bool) -> list[Row]:
     if asked:
         st.caption(f":material/check: At its own size, {by(pixels)} pixels.")
     elif not whole:
-        offer_its_own_size(chosen.picture, pixels, found.seconds)
+        offer_its_own_size(chosen, pixels, found.seconds)
     return found.rows
 
 
-def offer_its_own_size(picture: intake.Picture, small: np.ndarray, seconds: float) -> None:
+def offer_its_own_size(chosen: Chosen, small: np.ndarray, seconds: float) -> None:
     """Under the name of how long it will take, by how long the reduced picture took."""
+    picture = chosen.picture
+    if not has_code(picture, chosen.k):
+        st.caption(
+            f":material/info: Reduced to {by(small)} pixels: {chosen.k} numbers for 8×8 of {by(picture.pixels)} pixels are "
+            "more than a file of ours holds. A smaller bottleneck takes it at its own size."
+        )
+        return
     expected = seconds * picture.pixels[..., 0].size / small[..., 0].size
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f":material/info: Reduced to {by(small)} pixels, for a quick answer.", width="content")
@@ -150,6 +158,10 @@ def offer_its_own_size(picture: intake.Picture, small: np.ndarray, seconds: floa
             on_click=ask_for_the_whole,
             args=[digest(picture.pixels)],
         )
+
+
+def has_code(picture: intake.Picture, k: int) -> bool:
+    return packing.fits(k, *picture.pixels.shape[:2])
 
 
 def ask_for_the_whole(which: str) -> None:

@@ -58,7 +58,7 @@ def denoise(options: argparse.Namespace) -> None:
     torch.set_num_threads(free_cores())
     wish = Wish(options.strength, options.texture)
     cleaned = 0
-    pictures = [*wanted(options.file)]  # before anything is written among them
+    pictures = [*wanted(options.file, options.out)]  # before anything is written among them
     places = Places(path for path, _ in pictures)
     for path, under in pictures:
         try:
@@ -133,13 +133,19 @@ class Places:
         return self.taken[os.path.realpath(folder).casefold()]
 
 
-def wanted(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Pictures, and the folder below --out for each: files as they are named, folders with all that lies in them."""
+def wanted(paths: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Pictures, and the folder below --out for each: files as they are named, folders with all that lies in them.
+
+    Save what lies in --out where that is a folder within: results of the last time.
+    """
     from core.folders import picture_files
 
+    results = out.resolve()
     for path in paths:
         if path.is_dir():
-            for file in picture_files(path.resolve()):
-                yield path / file.path, Path(file.path).parent
+            root = path.resolve()
+            for file in picture_files(root):
+                if results == root or not (root / file.path).is_relative_to(results):
+                    yield path / file.path, Path(file.path).parent
         else:
             yield path, Path()

@@ -152,12 +152,16 @@ def reconstruct(options: argparse.Namespace) -> None:
     for number, picture in enumerate(readable(options.images), 1):
         for name, send in models.items():
             file = options.out / f"{number:03}-{Path(picture.name).stem}-{name}.png"
-            back, scored = send(picture)
+            try:
+                back, scored = send(picture)
+            except BadInput as error:
+                say(f"left out: {error}")
+                continue
             save_picture(file, back)
             table.append({"image": picture.name, "run": name, "file": file.name, **scored})
             say(f"{file.name}  {terms(scored)}")
     if not table:
-        raise BadInput("no picture could be read: name PNG, JPEG, WebP, BMP, TIFF or GIF files")
+        raise BadInput("no picture came through: name PNG, JPEG, WebP, BMP, TIFF or GIF files")
     save(options.out / "metrics.json", (json_line(table, indent=1) + "\n").encode())
     print(options.out / "metrics.json")
 
@@ -208,7 +212,7 @@ def at_its_own_size(
     """Likewise, with JPEG and WebP of as many bytes beside it."""
     import torch
 
-    from core import rates
+    from core import packing, rates
     from core.families.photo_autoencoder import PhotoAutoencoder
     from core.pictures import as_floats
     from core.training import spare_cores
@@ -222,6 +226,11 @@ def at_its_own_size(
         raise BadInput(f"--rate of {run.id} is one of {', '.join(map(str, sizes))}, not {k}")
 
     def send(picture: Picture) -> tuple[Tensor, Mapping[str, float | None]]:
+        height, width = picture.pixels.shape[:2]
+        if not packing.fits(k, height, width):
+            raise BadInput(
+                f"{picture.name} of {width} × {height} pixels is too large for {k} numbers a square; choose a smaller --rate"
+            )
         ours, *others = rates.compared(rates.coloured(picture.pixels), model, k)
         scored = {"numbers": k, "bytes": ours.size, "psnr": ours.psnr, "ssim": ours.ssim}
         for one in others:

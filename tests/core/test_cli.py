@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core import evaluation, report
+from core import evaluation, packing, report
 from core.__main__ import main
 from core.data import load
 from core.errors import INTERRUPTED
@@ -265,7 +265,7 @@ def test_pictures_go_through_several_runs_into_a_folder(run: Terminal, own: Run,
 
 
 def test_a_photograph_goes_through_a_bottleneck_at_its_own_size(
-    run: Terminal, own: Run, tmp_path: Path
+    run: Terminal, own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     squeezing = autoencoder(Store()).id
     Image.fromarray(scene(70, 50)).save(tmp_path / "a.png")
@@ -284,6 +284,9 @@ def test_a_photograph_goes_through_a_bottleneck_at_its_own_size(
     assert "--rate is for runs that squeeze photographs" in run.refused(
         "reconstruct", own.id, *asked[2:], "--rate", 2
     )
+    monkeypatch.setattr(packing, "MOST_NUMBERS", 1)
+    assert main([str(word) for word in (*asked, "--rate", 2)]) == 2
+    assert "too large for 2 numbers a square; choose a smaller --rate" in run.capsys.readouterr().err
 
 
 WAITING = """

@@ -175,6 +175,19 @@ def test_two_folders_with_the_same_names_inside(store: Store, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("link", [False, True])
+def test_results_within_the_folder_are_not_cleaned_again(store: Store, tmp_path: Path, link: bool) -> None:
+    album, out = tmp_path / "album", tmp_path / "album" / "cleaned"
+    save(album / "x.png")
+    save(out / "before-denoised.png")
+    if link:
+        (tmp_path / "link").symlink_to(album)
+        out = tmp_path / "link" / "cleaned"
+    for _ in range(2):
+        assert main(["denoise", str(album), "--out", str(out)]) == 0
+    assert {file.name for file in out.iterdir()} == {"before-denoised.png", "x-denoised.png"}
+
+
+@pytest.mark.parametrize("link", [False, True])
 def test_a_picture_is_never_written_over(store: Store, tmp_path: Path, link: bool) -> None:
     """Not even one that is called like the result of another, or reached through a link."""
     album, out = tmp_path / "album", tmp_path / "album"

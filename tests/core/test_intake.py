@@ -99,6 +99,16 @@ def test_sixteen_bits_are_scaled_not_clipped(format: str) -> None:
     assert taken.notes == (intake.SCALED,)
 
 
+@pytest.mark.parametrize(
+    ("high", "shown", "note"),
+    [(200, 200, "taken as 8 bits"), (65535, 255, intake.SCALED), (10**6, 255, "stretched")],
+)
+def test_integers_of_32_bits_are_taken_by_what_they_hold(high: int, shown: int, note: str) -> None:
+    taken = read(encoded(np.array([[0, high]], np.int32), "TIFF"), "x")
+    assert taken.pixels[0, :, 0].tolist() == [0, shown]
+    assert note in taken.notes[0]
+
+
 def test_what_is_dark_in_sixteen_bits_stays_dark() -> None:
     taken = read(encoded(np.array([[0, 300, 4095]], np.uint16)), "x")
     assert taken.pixels[0, :, 0].tolist() == [0, 1, 16]
@@ -382,6 +392,7 @@ def test_names_become_short_plain_text(name: str, shown: str) -> None:
 
 def test_a_long_name_keeps_its_suffix() -> None:
     assert clean_name("a" * 100 + ".jpg") == "a" * 76 + ".jpg"
+    assert clean_name("写" * 76 + ".jpeg") == "写" * 51 + ".jpeg"  # of 160 bytes
     assert clean_name("a" * 100) == clean_name("a" * 100 + "." + "b" * 9)[:80] == "a" * 80
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from core import examples, intake
+from core import examples, intake, packing
 from core.data import load
 from core.evaluation import rebuild
 from core.families import FAMILIES, GAN, Vanilla
@@ -462,6 +462,21 @@ def test_a_large_photograph_is_reduced_at_first_and_goes_through_whole_when_aske
     assert bytes_of_ours(page) == f"{compared(pixels, model, 2)[0].size:,}"
     page.toggle(key="every-size").set_value(True).run()
     assert any("reduced to 81×61 pixels" in text.value for text in page.caption)
+
+
+@pytest.mark.usefixtures("large")
+def test_what_no_file_holds_is_reduced_and_says_why(
+    open_page: Open, photographs: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = upload(open_page(PAGE, photographs, source="Upload"), ("photo.png", colours()))
+    (whole,) = (button for button in page.button if "At its own size" in button.label)
+    whole.click().run()
+    monkeypatch.setattr(packing, "MOST_NUMBERS", 1_000)  # of 160×120 at 4 there are 1,200
+    page.run()
+    assert not page.exception and not any("At its own size" in button.label for button in page.button)
+    assert any("4 numbers for 8×8 of 160×120 pixels are more" in text.value for text in page.caption)
+    page.select_slider(key="rate").set_value(2).run()
+    assert any("At its own size, 160×120 pixels" in text.value for text in page.caption)
 
 
 @pytest.mark.usefixtures("large")

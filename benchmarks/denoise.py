@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,15 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(options.threads)
     runs = photos.denoisers(Store(options.store))
-    models = photos.opened(runs)[0]
+    models, problems = photos.opened(runs)
+    for problem in problems:
+        print(f"left out: {problem}")
     if options.clean:
         stays(automatic(models))
         return
     several = everyone(models, {id: runs[id].title for id in models})
     entrants = [one for one in several if one.key == NOTHING or one.key not in options.without]
-    photographs = list(pictures(options.images))[: options.most]
+    photographs = list(islice(pictures(options.images), options.most))
     if not photographs:
         raise SystemExit(f"{options.images} holds no picture that can be read.")
     print(f"{len(photographs)} pictures, {options.threads} threads, torch {torch.__version__}")
@@ -131,9 +134,14 @@ def everyone(models: Mapping[str, PhotoDenoiser], titles: Mapping[str, str]) -> 
 
 
 def pictures(folder: Path) -> Iterator[np.ndarray]:
-    """uint8 (H,W,C), in the order of their names."""
+    """uint8 (H,W,C), in the order of their names. Those that cannot be read are said and left out."""
     for file in picture_files(folder.resolve()):
-        yield gray_as_one(intake.read((folder / file.path).read_bytes(), file.path).pixels)
+        try:
+            picture = intake.read((folder / file.path).read_bytes(), file.path)
+        except intake.Refused as error:
+            print(f"left out: {error}", flush=True)
+            continue
+        yield gray_as_one(picture.pixels)
 
 
 def measured(

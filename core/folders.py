@@ -13,6 +13,7 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -147,10 +148,13 @@ def find_folder(path: str) -> Path | None:
     return None
 
 
-def picture_files(root: Path) -> tuple[PictureFile, ...]:
-    """Every file below `root` named like a picture, sorted by path, without links that lead outside."""
+def picture_files(root: Path, unread: Callable[[OSError], object] | None = None) -> tuple[PictureFile, ...]:
+    """Every file below `root` named like a picture, sorted by path, without links that lead outside.
+
+    `unread` hears of folders that cannot be read.
+    """
     found = []
-    for folder, subfolders, files in os.walk(root):
+    for folder, subfolders, files in os.walk(root, onerror=unread):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for path in (Path(folder, file) for file in files):
             if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):

@@ -130,8 +130,10 @@ class Noise:
 
     @property
     def kind(self) -> str:
-        if self.sigma < LITTLE or math.isnan(self.grain):
+        if self.sigma < LITTLE:
             return "hardly any"
+        if math.isnan(self.grain):
+            return "too few pixels to tell its kind"
         return (
             "white, pixel by pixel" if self.white else "grain that hangs together, as from a camera or JPEG"
         )

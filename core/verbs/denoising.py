@@ -22,7 +22,10 @@ AUTO = "auto"
 def declare(verbs: Verbs) -> None:
     one = verbs.add(denoise, "Clean noisy photographs, each at its own size and in its own format.")
     one.add_argument("file", nargs="+", type=named, metavar="FILE", help="pictures, or folders of them")
-    one.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    one.add_argument(
+        "--out", required=True, type=named, metavar="FOLDER",
+        help="for the results; pictures that lie there are left out where it is a folder within another",
+    )  # fmt: skip
     one.add_argument("--model", default=AUTO, metavar="RUN", help="default: auto, by the kind of noise")
     one.add_argument("--strength", type=float, default=1.0, metavar="X", help="0 to 1.5; default: 1")
     one.add_argument(
@@ -114,6 +117,21 @@ def cleaner(run: Run, store: Store) -> PhotoDenoiser:
     return model
 
 
+def tell_of_others(root: Path) -> None:
+    """Of files not named like a picture here, as the raw ones of cameras: nobody is to take them for cleaned."""
+    from core.errors import printable
+    from core.folders import SUFFIXES
+
+    visible = (
+        Path(folder, name)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not any(part.startswith(".") for part in (*Path(folder).relative_to(root).parts, name))
+    )
+    if others := sorted({file.suffix.lower() for file in visible} - SUFFIXES - {""}):
+        say(f"left out: what ends in {', '.join(map(printable, others))}")
+
+
 class Places:
     """For results: on none of the pictures that were brought, by whatever name, and on no other result."""
 
@@ -140,11 +158,15 @@ def wanted(paths: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     """
     from core.folders import picture_files
 
+    def unread(error: OSError) -> None:
+        say(f"left out: {error.filename} cannot be read: {error.strerror}")
+
     results = out.resolve()
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir, never raises
             root = path.resolve()
-            for file in picture_files(root):
+            tell_of_others(root)
+            for file in picture_files(root, unread):
                 if results == root or not (root / file.path).is_relative_to(results):
                     yield path / file.path, Path(file.path).parent
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,8 +109,45 @@ def test_nothing_readable_and_no_model_are_said(
 
 def test_no_name_is_no_folder(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As of a variable that is not set: it would be the working folder, with all that lies in it."""
-    assert main(["denoise", "", "--out", str(tmp_path / "out")]) == 2
-    assert "a file needs a name" in capsys.readouterr().err
+    for file, out in (("", str(tmp_path / "out")), (str(tmp_path), "")):
+        assert main(["denoise", file, "--out", out]) == 2
+        assert "a file needs a name" in capsys.readouterr().err
+
+
+def test_what_a_folder_holds_besides_pictures_is_said(
+    store: Store,
+    album: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("below/one.HEIC", "two.cr2", ".hidden/three.nef", "README"):
+        (album / name).parent.mkdir(exist_ok=True)
+        (album / name).write_bytes(b"x")
+    assert main(["denoise", str(album), "--out", str(tmp_path / "out")]) == 0
+    assert "left out: what ends in .cr2, .heic\n" in capsys.readouterr().err
+
+
+def test_a_path_or_folder_that_cannot_be_read_ends_nothing(
+    store: Store,
+    album: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The folder as the system would tell it to others than root, to whom nothing is locked."""
+    scandir = os.scandir
+
+    def locked(path: str) -> object:
+        if Path(path).name == "below":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    assert main(["denoise", "x" * 300, str(album), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert "cannot be read: File name too long" in told
+    assert f"left out: {album / 'below'} cannot be read: Permission denied" in told
 
 
 def test_what_is_replaced_is_said(

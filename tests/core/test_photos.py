@@ -133,6 +133,7 @@ def test_grain_is_the_correlation_of_what_is_taken_away(plain: PhotoDenoiser) ->
         assert coloured.colour == pytest.approx(grain, abs=0.02) and coloured.smooth == (grain > 0)
         assert found.sigma == pytest.approx(0.1) and found.grain == pytest.approx(grain, abs=0.02)
         assert found.white == (grain == 0)
+    assert "too few pixels" in photos.Noise(0.1, math.nan, False).kind
     assert "white" in photos.Noise(0.1, 0.0, True).kind and "camera" in photos.Noise(0.1, 0.5, False).kind
     assert photos.Noise(0.0, 0.5, False).kind == photos.Noise(0.1, math.nan, False).kind == "hardly any"
 

@@ -135,7 +135,7 @@ def test_grain_is_the_correlation_of_what_is_taken_away(plain: PhotoDenoiser) ->
         assert found.white == (grain == 0)
     assert "too few pixels" in photos.Noise(0.1, math.nan, False).kind
     assert "white" in photos.Noise(0.1, 0.0, True).kind and "camera" in photos.Noise(0.1, 0.5, False).kind
-    assert photos.Noise(0.0, 0.5, False).kind == photos.Noise(0.1, math.nan, False).kind == "hardly any"
+    assert photos.Noise(0.0, 0.5, False).kind == photos.Noise(0.0, math.nan, False).kind == "hardly any"
 
 
 def test_white_noise_goes_to_the_model_that_knows_nothing_else(
@@ -170,7 +170,7 @@ def test_half_of_what_alternates_from_pixel_to_pixel_is_texture(
     as_white = photos.Noise(seen, grain, False)
     monkeypatch.setattr(photos, "noise", lambda model, x: {id(plain): as_white}[id(model)])
     monkeypatch.setattr(photos, "level", lambda model, x: {id(camera): 6.0}[id(model)])
-    name, noise = fitting({"white": plain, "camera": camera}, torch.zeros(3, 8, 8))
+    name, noise = fitting({"white": plain, "camera": camera}, torch.rand(3, 8, 8, generator=seeded()))
     assert name == ("camera" if told == 6 else "white") and noise.sigma == pytest.approx(told)
 
 
@@ -185,6 +185,34 @@ def test_noise_that_went_through_a_jpeg_is_white_where_its_colours_were_kept(
     Image.fromarray(noisy).save(file, "JPEG", quality=quality, subsampling=subsampling)
     id, found = fitting(models, photos.as_colour(np.asarray(Image.open(file))))
     assert models[id].config.noise == kind and found.white == (kind == "gaussian")
+
+
+@pytest.mark.parametrize(
+    ("quality", "turns", "kind"), [(75, 0, "camera"), (75, 1, "camera"), (85, 0, "gaussian")]
+)
+def test_what_a_jpeg_leaves_of_noise_without_colours_is_told_by_its_squares(
+    quality: int, turns: int, kind: str
+) -> None:
+    """Of quality 85 most is left. Where little is, it alternates, as grass does."""
+    models, _ = opened(photos.denoisers(Store(BOX)))
+    clean = sample_photos()["cat"][20:272, 100:354, 1]
+    noisy = (clean + np.random.default_rng(0).normal(0, 13, clean.shape)).clip(0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noisy).save(file, "JPEG", quality=quality)
+    x = torch.rot90(photos.as_colour(np.asarray(Image.open(file))[:, :, None]), turns, (1, 2))
+    id, _ = fitting(models, x)
+    assert photos.is_from_jpeg(x) and models[id].config.noise == kind
+
+
+def test_only_a_jpeg_has_nothing_fine_in_its_squares() -> None:
+    noisy = torch.rand(1, 1, 1) + 5 / 255 * torch.randn(3, 40, 48, generator=seeded())
+    assert not photos.is_from_jpeg(noisy) and not photos.is_from_jpeg(noisy[:, :7])
+    wave, place = 6, torch.arange(8) + 0.5
+    cosine = torch.cos(math.pi / 8 * wave * place) / 2
+    squares = (0.1 * cosine[:, None] * cosine).tile(5, 6)  # one of the sixteen that are fine, which is alone
+    assert photos.finest(squares) == pytest.approx(0, abs=1e-6)
+    whole = sum(torch.cos(math.pi / 8 * wave * place) / 2 for wave in range(4, 8))
+    assert photos.finest((0.1 * whole[:, None] * whole).tile(5, 6)) == pytest.approx(0.1, rel=1e-4)
 
 
 @pytest.mark.parametrize("sigma", [5, 25])
@@ -254,15 +282,22 @@ def test_strength_zero_changes_nothing_and_more_takes_more(channels: int) -> Non
     assert all(more > less + 0.05 for less, more in pairwise(taken)), taken
 
 
+def test_what_is_gray_stays_so_however_it_is_stored() -> None:
+    model = Store(BOX).run("photos-white-noise").restorer()
+    gray = np.random.default_rng(0).integers(0, 255, (40, 48, 1), dtype=np.uint8)
+    one, three = (finished(restored(model, gray.repeat(n, 2), Wish(sigma=0.1))) for n in (1, 3))
+    assert one.shape == gray.shape and np.array_equal(three, one.repeat(3, 2))
+
+
 def test_kept_texture_is_light_and_never_colour(plain: PhotoDenoiser) -> None:
     class Colour(Untold):
         def restore(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
             return x - torch.tensor([0.2, 0.0, 0.0]).view(1, 3, 1, 1)
 
-    pixels = np.full((4, 4, 3), 200, np.uint8)
+    pixels = np.full((4, 4, 3), [200, 200, 190], np.uint8)
     kept = finished(restored(Colour(plain.config, plain.shape), pixels, Wish(texture=1.0)))[0, 0]
     luma = 0.299 * 51
-    assert kept.tolist() == [round(149 + luma), round(200 + luma), round(200 + luma)]
+    assert kept.tolist() == [round(149 + luma), round(200 + luma), round(190 + luma)]
 
 
 def test_gray_stays_gray_and_every_size_comes_back(model: PhotoDenoiser) -> None:

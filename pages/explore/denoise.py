@@ -29,10 +29,14 @@ def main() -> None:
     if not chosen:
         noisy.put_away()
         st.info("Choose a picture.", icon=":material/touch_app:")
-    elif purpose == NOISY:
-        noisy.show(found, chosen)
-    else:
-        trial.show(found, noisy.one_of(chosen))
+        return
+    # a place for each: else what one has shown would linger while the other works
+    places = {one: st.container() if one == purpose else st.empty() for one in (NOISY, CLEAN)}
+    with places[purpose]:
+        if purpose == NOISY:
+            noisy.show(found, chosen)
+        else:
+            trial.show(found, noisy.one_of(chosen))
 
 
 main()

@@ -208,6 +208,24 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
         assert Image.open(file.open("a-denoised.jpg")).size == (60, 40)
 
 
+def test_what_else_changes_in_a_batch_is_said(open_page: Open, two: Store) -> None:
+    deep = io.BytesIO()
+    Image.fromarray(scene(40, 30)[:, :, 0].astype(np.uint16) * 257).save(deep, "PNG")
+    page = upload(open_page(PAGE, two), ("deep.png", deep.getvalue()), ("plain.png", png(scene(40, 30))))
+    assert not page.expander
+    press(page, "Clean all 2")
+    assert page.expander[0].label == "What else has changed · 1"
+    assert page.expander[0].markdown[0].value == "- deep.png: 16-bit values scaled to 8 bits."
+
+
+def test_with_another_damage_the_best_is_looked_at(open_page: Open, two: Store) -> None:
+    methods = ["Doing nothing", "Median 3×3"]
+    page = open_page(PAGE, two, purpose="Test on a clean picture", methods=methods)
+    page.selectbox(key="closely-gaussian").set_value("nothing").run()
+    page.selectbox(key="spoilt").set_value("masking").run()
+    assert not page.exception and page.selectbox(key="closely-masking").value == "median"
+
+
 def zipped(page: AppTest) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(noisy.archive(page.session_state["album"].done)))
 
@@ -298,10 +316,10 @@ def test_a_stop_amid_all_of_them_keeps_what_is_done(
     page = page.run()
     assert "Stopped after 1 of 3." in " ".join(one.value for one in page.caption)
     assert zipped(page).namelist() == ["0-denoised.png"]
-    assert [one.label for one in page.get("download_button")][-1] == "Download 1 as a zip"
+    assert next(one.label for one in page.get("download_button")) == "Download 1 as a zip"
     page = press(page, "Go on")
     assert not page.exception and zipped(page).namelist() == [f"{n}-denoised.png" for n in range(3)]
-    assert [one.label for one in page.get("download_button")][-1] == "Download all 3 as a zip"
+    assert next(one.label for one in page.get("download_button")) == "Download all 3 as a zip"
 
 
 def test_a_small_model_says_what_it_sees(open_page: Open, two: Store) -> None:

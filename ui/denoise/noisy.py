@@ -53,6 +53,10 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
         return
     wish = wished(*cells[1:])
     photo = one_of(pictures)
+    if len(pictures) > 1:
+        all_of_them(models, pictures, wanted, wish, photo)
+    else:
+        put_away()
     doing, done = work.stage(known(models, photo, wanted, wish))
     with doing:
         cleaned = clean(models, photo, wanted, wish)
@@ -62,10 +66,6 @@ def show(models: Models, pictures: Sequence[Photo]) -> None:
             st.button("Clean it", icon=":material/play_arrow:", type="primary", on_click=forget_the_stop)
         else:
             present(models, photo, cleaned)
-        if len(pictures) > 1:
-            all_of_them(models, pictures, wanted, wish, photo)
-        else:
-            put_away()
 
 
 def wished(left: DeltaGenerator, right: DeltaGenerator) -> Wish:
@@ -231,6 +231,7 @@ class Batch:
     key: object  # of the pictures, and of what was asked for
     going: bool = False
     done: list[tuple[str, bytes]] = field(default_factory=list)  # names and files, in this order
+    notes: list[str] = field(default_factory=list)  # what else is not as it was
 
 
 def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish, looked_at: Photo) -> None:
@@ -260,6 +261,9 @@ def all_of_them(models: Models, pictures: Sequence[Photo], wanted: str, wish: Wi
         if done:
             words = f"Download {'all ' if done == len(pictures) else ''}{done} as a zip"
             download(words, lambda: archive(batch.done), "denoised.zip", "application/zip", "folder_zip")
+    if batch.notes:
+        with st.expander(f"What else has changed · {len(batch.notes)}", icon=":material/info:"):
+            st.markdown("\n".join(f"- {as_written(note)}" for note in batch.notes))
 
 
 def put_away() -> None:
@@ -276,7 +280,7 @@ def begin(batch: Batch) -> None:
 def go_through(
     batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish, looked_at: Photo
 ) -> None:
-    """What is not done yet. What is `looked_at` stays in memory as long as there is room: the page draws it first."""
+    """What is not done yet. What is `looked_at` stays in memory as long as there is room: the page draws it next."""
     taken = {name.casefold() for name, _ in batch.done}
     for number, photo in list(enumerate(pictures, 1))[len(batch.done) :]:
         if known(models, looked_at, wanted, wish):
@@ -286,6 +290,7 @@ def go_through(
         assert cleaned is not None, "a stop ends the run of the page, and is forgotten before the next one"
         name = original.unused(original.denoised_name(photo.original), taken)
         batch.done.append((name, original.write(photo.original, cleaned.pixels)))
+        batch.notes += [f"{photo.name}: {note}." for note in photo.original.notes]
 
 
 def archive(files: Iterable[tuple[str, bytes]]) -> bytes:

@@ -23,6 +23,7 @@ from ui.denoise.models import Models
 from ui.denoise.pictures import Photo, encoded, shown
 from ui.downloads import csv, download
 from ui.html import block, captioned
+from ui.memory import remembered
 from ui.words import as_written
 
 SIDE = 512  # pixels; the middle of a larger picture is taken: some methods need a minute for a megapixel
@@ -32,12 +33,13 @@ USUAL = {"gaussian": 0.1, "shot": 40.0, "impulse": 0.05, "speckle": 0.2, "maskin
 SLOW = ("bm3d",)
 TRANSPARENT = " What is wholly transparent was filled with what surrounds it."
 REMEMBERED = 64  # results
+KEPT = 2**25  # bytes of spoilt pictures: ten of 512×512
 SEED = 0
 
 
 def show(models: Models, photo: Photo) -> None:
     spoiling = [one for one in CORRUPTIONS if one.kind in KINDS]
-    left, middle, right = st.columns([2, 2, 1], gap="large")
+    left, middle, right = st.columns([2, 2, 1], gap="medium")
     name = left.selectbox(
         "Damage",
         [one.name for one in spoiling],
@@ -64,14 +66,21 @@ def show(models: Models, photo: Photo) -> None:
         st.info("Choose at least one method.", icon=":material/touch_app:")
         return
     clean = middle_of(original.seen(cut(photo.original)) if photo.clean is None else photo.clean)
-    noisy = spoilt(clean, name, amount, seed)
-    key = photo.key, name, amount, seed, models.state
+    which = photo.key, name, amount, seed
+    noisy = remembered(
+        "spoilt",
+        which,
+        lambda: spoilt(clean, name, amount, seed),
+        lambda one: one.element_size() * one.numel(),
+        KEPT,
+    )
+    key = *which, models.state
     wanted = [one for one in several if one.key in chosen]
     doing, done = work.stage(all((key, one.key) in st.session_state.get("trials", {}) for one in wanted))
     with doing:
         results = measured(clean, noisy, key, wanted)
     with done():
-        report(photo, clean, noisy, results)
+        report(photo, name, clean, noisy, results)
 
 
 def pick_amount(chosen: Corruption) -> float | tuple[float, ...]:
@@ -138,7 +147,9 @@ def measured(
     return [memory[key, one.key] for one in several]
 
 
-def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]) -> None:
+def report(
+    photo: Photo, damage: str, clean: np.ndarray, noisy: torch.Tensor, results: Sequence[Result]
+) -> None:
     st.dataframe(marked(results), hide_index=True)
     height, width = clean.shape[:2]
     st.caption(
@@ -153,7 +164,11 @@ def report(photo: Photo, clean: np.ndarray, noisy: torch.Tensor, results: Sequen
     titles = {one.key: one.title for one in results}
     keys = list(titles)
     looked_at = st.selectbox(
-        "Look closely at", keys, keys.index(best.key), format_func=titles.__getitem__, key="closely"
+        "Look closely at",
+        keys,
+        keys.index(best.key),
+        format_func=titles.__getitem__,
+        key=f"closely-{damage}",  # another is best at another
     )
     one = next(result for result in results if result.key == looked_at)
     compare(

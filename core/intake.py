@@ -28,6 +28,7 @@ DIM = 64  # what has fractions and is no brighter does not go to 255: it holds l
 MAX_NAME = 80
 MAX_NAME_BYTES = 160  # what a name is the beginning of is no longer than disks allow
 LONGEST_SUFFIX = 4
+FEW_BITS = {"L;2": 85, "L;4": 17}  # what one step of gray becomes of 255
 MAD = 1.4826  # the standard deviation of a Gaussian in its median absolute deviations
 JUDGED = 512  # pixels along the shorter side by which strokes are told from ground
 
@@ -239,6 +240,8 @@ def opened(data: bytes, name: str, notes: list[str]) -> ImageFile.ImageFile:
             _see_deep_planes(image)
         if not image.mode.startswith("I"):  # those are scaled here, by what they hold
             notes.append(SCALED)
+    if image.format == "PNG":
+        _see_transparent_colour(image)
     if getattr(image, "is_animated", False):
         # Not "of 12": counting the frames of a hostile GIF or TIFF walks through the whole file.
         notes.append("first of several frames")
@@ -260,6 +263,15 @@ def _see_deep_planes(image: ImageFile.ImageFile) -> None:
         if tile.codec_name == "raw" and len(args[0]) == 1:
             mode = image.mode if args[0] == "I" else f"{args[0]};16{order}"
             image.tile[number] = tile._replace(args=(mode, *args[1:]))
+
+
+def _see_transparent_colour(image: ImageFile.ImageFile) -> None:
+    """The one that a PNG names is as deep as the file, to Pillow as the pixels that it makes of it."""
+    named, stored = image.info.get("transparency"), str(image.tile[0].args) if image.tile else ""
+    if stored == "RGB;16B" and isinstance(named, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in named)
+    if stored in FEW_BITS and isinstance(named, int):
+        image.info["transparency"] = named * FEW_BITS[stored]
 
 
 def upright(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -322,6 +334,8 @@ def _turned(image: Image.Image, orientation: int) -> Image.Image:
 def eight_bit(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> np.ndarray:
     """Any mode Pillow decodes to -> uint8 (H, W, 1 or 3); appends to `notes` what was changed."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        if image.has_transparency_data:
+            notes.append("transparency left out")
         return _scaled(np.asarray(image), image.mode, notes)[:, :, None]
     if image.mode == "CMYK":
         notes.append("CMYK turned into RGB without its colour profile")

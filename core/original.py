@@ -234,7 +234,7 @@ def _decode(data: bytes, name: str) -> Original:
     image = opened(data, name, notes)
     gray = any("LA;16" in str(tile) for tile in image.tile)  # which Pillow opens in three equal colours
     sideways = orientation_of(image) > 4
-    bare, alpha = _uncovered(upright(image, notes), gray, notes)
+    bare, alpha = _uncovered(upright(image, notes), gray)
     pixels = eight_bit(bare, (255, 255, 255), notes)
     height, width, channels = pixels.shape
     notes += _changes(image, channels)
@@ -258,12 +258,9 @@ def _decode(data: bytes, name: str) -> Original:
     )
 
 
-def _uncovered(image: Image.Image, gray: bool, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
+def _uncovered(image: Image.Image, gray: bool) -> tuple[Image.Image, np.ndarray | None]:
     """The picture without its transparency, and that: uint8 (H, W), or None where all is opaque."""
-    if not image.has_transparency_data:
-        return image, None
-    if image.mode.startswith("I"):
-        notes.append("transparency left out")
+    if not image.has_transparency_data or image.mode.startswith("I"):  # of which `eight_bit` says it
         return image, None
     layered = image.convert("RGBA")
     alpha = np.array(layered.getchannel("A"))

@@ -121,6 +121,37 @@ def test_sixteen_bit_colour_keeps_its_high_byte() -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "named", "shown"),
+    [
+        (
+            png(2, 1, struct.pack(">x6H", *[0x8012] * 3, *[0x1212] * 3), depth=16, colour=2),
+            [0x8012] * 3,
+            [255, 18],
+        ),
+        (png(4, 1, b"\0\x1b", depth=2), [1], [0, 255, 170, 255]),
+        (png(2, 1, b"\0\x2f", depth=4), [2], [255, 255]),
+        (png(2, 1, b"\0\x2f", depth=4), [3], [34, 255]),
+    ],
+)
+def test_the_colour_that_is_transparent_is_as_deep_as_the_file(
+    file: bytes, named: list[int], shown: list[int]
+) -> None:
+    start = file.index(b"IDAT") - 4
+    transparent = file[:start] + chunk(b"tRNS", struct.pack(f">{len(named)}H", *named)) + file[start:]
+    assert read(transparent, "x").pixels[0, :, 0].tolist() == shown
+
+
+def test_transparency_that_is_left_out_of_deep_gray_is_told() -> None:
+    file = png(2, 1, struct.pack(">x2H", 0, 65535), depth=16)
+    start = file.index(b"IDAT") - 4
+    taken = read(file[:start] + chunk(b"tRNS", bytes(2)) + file[start:], "x")
+    assert taken.pixels[0, :, 0].tolist() == [0, 255] and taken.notes == (
+        "transparency left out",
+        intake.SCALED,
+    )
+
+
+@pytest.mark.parametrize(
     ("values", "expected", "note"),
     [
         ([0.0, 0.5, 1.0], [0, 128, 255], "from 0 to 1"),

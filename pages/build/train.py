@@ -24,7 +24,7 @@ from ui.words import as_written, paper
 
 OWN = ("epochs", "minutes")
 SEEDS = (1, 3)
-NUMBER, NAME = 110, 160  # pixels of fields
+NUMBER, NAME = 96, 116  # pixels of fields: with all of them in one row beside the menu of a small laptop
 KEYS = {one.key for one in FAMILIES}
 DECIDED = {"dataset", "size", "gray", "family", "budget", *OWN, "batch", "seed"}  # by links from other pages
 
@@ -92,7 +92,7 @@ def pick_family() -> type[Autoencoder]:
 
 def budget(pictures: int) -> tuple[Plan | None, str, str]:
     """Plan, name and device; no plan where what was entered makes none."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         chosen = choice(
             "Budget", (*BUDGETS, *OWN), "quick", format_func=str.capitalize,
             key="budget", help="Quick is for a first look, balanced for a good model, best trains four times as long.",

@@ -18,7 +18,7 @@ from ui.choices import choice
 from ui.components.pad import Strokes, pad
 from ui.datasets import offer_download, where_from
 from ui.memory import remembered
-from ui.uploads import files
+from ui.uploads import files, tell_refusals
 from ui.words import as_written
 
 SOURCES = ("Examples", "Upload", "Camera", "Draw", "Test pictures")
@@ -131,7 +131,7 @@ def photographs(arrived: Callable[[], None] = lambda: None) -> list[intake.Pictu
         name = st.pills("Which", PHOTOS, default=PHOTOS[0], required=True, key="photo", bind="query-params")
         name = name or PHOTOS[0]  # an address may name none
         return [intake.Picture(name, sample_photos()[name], "PNG")]
-    return [picture for file in taken if (picture := received(*file)) is not None]
+    return received(taken)
 
 
 def camera(shape: Shape, arrived: Callable[[], None]) -> list[Input]:
@@ -145,7 +145,7 @@ def photo_files(arrived: Callable[[], None]) -> list[tuple[bytes, str]]:
 
 def adapted(files: list[tuple[bytes, str]], shape: Shape) -> list[Input]:
     """Read files, say what was refused, and ask how they become pictures of `shape`."""
-    pictures = [picture for file in files if (picture := received(*file)) is not None]
+    pictures = received(files)
     if not pictures:
         return []
     how, ground = st.columns([2, 3], vertical_alignment="bottom")
@@ -186,13 +186,11 @@ def is_white_on_nothing(data: bytes, name: str) -> bool:
     )
 
 
-def received(data: bytes, name: str) -> intake.Picture | None:
-    """The picture in a file, or None and a message that says what is wrong with it."""
-    outcome = _read(data, name, WHITE)
-    if isinstance(outcome, str):
-        st.warning(as_written(outcome), icon=":material/block:")
-        return None
-    return outcome
+def received(files: list[tuple[bytes, str]]) -> list[intake.Picture]:
+    """The pictures in files; what is wrong with the others is said."""
+    outcomes = [_read(data, name, WHITE) for data, name in files]
+    tell_refusals([one for one in outcomes if isinstance(one, str)])
+    return [one for one in outcomes if not isinstance(one, str)]
 
 
 def _read(data: bytes, name: str, background: tuple[int, int, int]) -> intake.Picture | str:

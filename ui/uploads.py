@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from core import intake
-from ui.words import as_written
+from ui.words import as_written, counted
 
 # With those of HEIC and AVIF, which are refused in words of ours: the uploader has but "not allowed".
 SUFFIXES = ["png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif", "avif"]
+TOLD = 2  # refusals at once
 KEPT = 2**28  # bytes that a session keeps of them
 
 File = tuple[bytes, str]  # content and name
@@ -82,6 +83,15 @@ def tell(before: list[File], key: str, arrived: Callable[[], None]) -> None:
         st.button(
             "Remove", key=f"forget-{key}", icon=":material/close:", type="tertiary", on_click=forget, args=[key, arrived]
         )  # fmt: skip
+
+
+def tell_refusals(refusals: Sequence[str]) -> None:
+    """Why files are no pictures. Of many on demand: what was taken is to stay in sight."""
+    for one in refusals[:TOLD]:
+        st.warning(as_written(one), icon=":material/block:")
+    if more := refusals[TOLD:]:
+        with st.expander(f"{counted(len(more), 'more file')} could not be taken", icon=":material/block:"):
+            st.markdown("\n".join(f"- {as_written(one)}" for one in more))
 
 
 def changed(key: str, arrived: Callable[[], None]) -> None:

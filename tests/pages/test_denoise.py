@@ -208,6 +208,15 @@ def test_several_files_become_one_zip(open_page: Open, two: Store) -> None:
         assert Image.open(file.open("a-denoised.jpg")).size == (60, 40)
 
 
+def test_many_refusals_leave_the_picture_in_sight(open_page: Open, two: Store) -> None:
+    files = [(f"{n}.png", b"no picture") for n in range(5)]
+    page = upload(open_page(PAGE, two), *files, ("good.png", png(scene(40, 30))))
+    assert not page.exception and [one.value.split("”")[0] for one in page.warning] == ["“0.png", "“1.png"]
+    (more,) = page.expander
+    assert more.label == "3 more files could not be taken"
+    assert all(f"{n}.png" in more.markdown[0].value for n in (2, 3, 4))
+
+
 def test_what_else_changes_in_a_batch_is_said(open_page: Open, two: Store) -> None:
     deep = io.BytesIO()
     Image.fromarray(scene(40, 30)[:, :, 0].astype(np.uint16) * 257).save(deep, "PNG")

@@ -92,8 +92,9 @@ def test_uploads_go_through_and_hostile_ones_are_refused_by_name(open_page: Open
     assert not page.exception
     html = shown(page)
     assert "<b>three.png</b>" in html and "<b>three.png (2)</b>" in html
+    told = said(page) + "".join(one.value for box in page.expander for one in box.markdown)
     for name in ("bomb.png", "cut.jpg", "empty.png", "note.png"):
-        assert name in said(page) and f"<b>{name}</b>" not in html
+        assert name in told and f"<b>{name}</b>" not in html
 
 
 def test_what_lies_behind_transparency_can_be_chosen_and_refusals_are_said_once(

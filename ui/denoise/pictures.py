@@ -19,8 +19,7 @@ from ui.choices import choice
 from ui.components.compare import served
 from ui.inputs import PHOTOS
 from ui.memory import remembered
-from ui.uploads import files
-from ui.words import as_written
+from ui.uploads import files, tell_refusals
 
 MOST = 24  # files at a time
 LOSSLESS = 1_500_000  # pixels up to which what the page shows is exact
@@ -93,16 +92,17 @@ def which(names: Sequence[str]) -> int:
 def opened(files: Sequence[tuple[bytes, str]]) -> list[Photo]:
     """What can be read of them; what is wrong with the others is said."""
     refusals: dict[object, str] = st.session_state.setdefault("refusals", {})
-    photos = []
+    photos, told = [], []
     for data, name in files:
         photo = Photo(blake2b(data, digest_size=8).hexdigest(), intake.clean_name(name), data)
         key = photo.key, photo.name
         if key not in refusals:
             refusals[key] = refusal(photo)
         if refusals[key]:
-            st.warning(as_written(refusals[key]), icon=":material/block:")
+            told.append(refusals[key])
         else:
             photos.append(photo)
+    tell_refusals(told)
     return photos
 
 

@@ -266,7 +266,7 @@ def _see_deep_planes(image: ImageFile.ImageFile) -> None:
 
 
 def _see_transparent_colour(image: ImageFile.ImageFile) -> None:
-    """The one that a PNG names is as deep as the file, to Pillow as the pixels that it makes of it."""
+    """The one that a PNG names is as deep as the file, to Pillow as the pixels that it makes of it: of 16 bits the high 8."""
     named, stored = image.info.get("transparency"), str(image.tile[0].args) if image.tile else ""
     if stored == "RGB;16B" and isinstance(named, tuple):
         image.info["transparency"] = tuple(value >> 8 for value in named)
@@ -359,8 +359,8 @@ def _scaled(values: np.ndarray, mode: str, notes: list[str]) -> np.ndarray:
         low, high, note = 0.0, 1.0, "values from 0 to 1 scaled to 8 bits"
     elif mode == "F" and low >= 0 and DIM < high <= 255:
         low, high, note = 0.0, 255.0, "fractional values rounded to 8 bits"
-    elif mode == "I" and low >= 0 and DIM < high <= 255:  # room for 32 bits, in which somebody has put 8
-        low, high, note = 0.0, 255.0, "32-bit values taken as 8 bits"
+    elif mode == "I" and low >= 0 and 1 < high <= 255:  # room for more, in which somebody has put 8 bits
+        low, high, note = 0.0, 255.0, "values up to 255 taken as 8 bits"
     elif mode != "F" and low >= 0 and high <= 65535:
         low, high, note = 0.0, 65535.0, SCALED
     else:

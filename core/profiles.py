@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MAX_PROFILE = 2**20  # bytes; what Pillow takes from a PNG
-COLOURED = ("RGB", "RGBA", "P", "PA")
+PALETTED = ("P", "PA")
+COLOURED = ("RGB", "RGBA", *PALETTED)
 SEEN = 1  # of 255, above which a colour counts as another: rounding there and back leaves so much
 
 
@@ -40,4 +41,6 @@ def in_srgb(image: Image.Image, notes: list[str]) -> Image.Image:
     if np.abs(np.asarray(found, np.int16) - np.asarray(plain)).max(initial=0) <= SEEN:
         return image
     notes.append("colours turned from the picture's own profile into sRGB")
+    if image.mode in PALETTED and np.ptp(np.asarray(found)[..., :3], axis=2).max(initial=0) == 0:
+        return found.convert("LA" if found.mode == "RGBA" else "L")  # a palette is no sign of colour
     return found

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.store import Run, Store
 
 AUTO = "auto"
+TOLD = 10  # endings of files
 
 
 def declare(verbs: Verbs) -> None:
@@ -122,14 +123,13 @@ def tell_of_others(root: Path) -> None:
     from core.errors import printable
     from core.folders import SUFFIXES
 
-    visible = (
-        Path(folder, name)
-        for folder, _, names in os.walk(root)
-        for name in names
-        if not any(part.startswith(".") for part in (*Path(folder).relative_to(root).parts, name))
-    )
-    if others := sorted({file.suffix.lower() for file in visible} - SUFFIXES - {""}):
-        say(f"left out: what ends in {', '.join(map(printable, others))}")
+    found: set[str] = set()
+    for _, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found |= {os.path.splitext(name)[1].lower() for name in names if not name.startswith(".")}
+    if others := sorted(found - SUFFIXES - {""}):
+        more = f" and {len(others) - TOLD} other endings" if len(others) > TOLD else ""
+        say(f"left out: what ends in {', '.join(map(printable, others[:TOLD]))}{more}")
 
 
 class Places:
@@ -161,13 +161,14 @@ def wanted(paths: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     def unread(error: OSError) -> None:
         say(f"left out: {error.filename} cannot be read: {error.strerror}")
 
-    results = out.resolve()
+    results = Path(os.path.realpath(out))  # unlike Path.resolve, never raises
     for path in paths:
         if os.path.isdir(path):  # unlike Path.is_dir, never raises
-            root = path.resolve()
+            root = Path(os.path.realpath(path))
             tell_of_others(root)
+            within = results != root and results.is_relative_to(root)
             for file in picture_files(root, unread):
-                if results == root or not (root / file.path).is_relative_to(results):
+                if not (within and (root / file.path).is_relative_to(results)):
                     yield path / file.path, Path(file.path).parent
         else:
             yield path, Path()

@@ -148,7 +148,7 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     store = Store(options.store)
     models = {name: through(store.run(name), options.rate) for name in options.run}
-    table = []
+    table, number = [], 0
     for number, picture in enumerate(readable(options.images), 1):
         for name, send in models.items():
             file = options.out / f"{number:03}-{Path(picture.name).stem}-{name}.png"
@@ -161,7 +161,9 @@ def reconstruct(options: argparse.Namespace) -> None:
             table.append({"image": picture.name, "run": name, "file": file.name, **scored})
             say(f"{file.name}  {terms(scored)}")
     if not table:
-        raise BadInput("no picture came through: name PNG, JPEG, WebP, BMP, TIFF or GIF files")
+        if number:
+            raise BadInput("no picture came through")
+        raise BadInput("no picture could be read: name PNG, JPEG, WebP, BMP, TIFF or GIF files")
     save(options.out / "metrics.json", (json_line(table, indent=1) + "\n").encode())
     print(options.out / "metrics.json")
 

@@ -115,11 +115,7 @@ def test_no_name_is_no_folder(store: Store, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_what_a_folder_holds_besides_pictures_is_said(
-    store: Store,
-    album: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    store: Store, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("below/one.HEIC", "two.cr2", ".hidden/three.nef", "README"):
         (album / name).parent.mkdir(exist_ok=True)
@@ -224,6 +220,19 @@ def test_results_within_the_folder_are_not_cleaned_again(store: Store, tmp_path:
     for _ in range(2):
         assert main(["denoise", str(album), "--out", str(out)]) == 0
     assert {file.name for file in out.iterdir()} == {"before-denoised.png", "x-denoised.png"}
+
+
+def test_results_may_lie_above_the_pictures(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "album" / "2024" / "x.png")
+    monkeypatch.chdir(tmp_path)
+    assert main(["denoise", "album", "--out", "."]) == 0
+    assert (tmp_path / "2024" / "x-denoised.png").exists()
+    (tmp_path / "loop").symlink_to("loop")
+    capsys.readouterr()
+    assert main(["denoise", "album", "--out", "loop"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("link", [False, True])

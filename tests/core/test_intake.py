@@ -101,7 +101,12 @@ def test_sixteen_bits_are_scaled_not_clipped(format: str) -> None:
 
 @pytest.mark.parametrize(
     ("high", "shown", "note"),
-    [(200, 200, "taken as 8 bits"), (65535, 255, intake.SCALED), (10**6, 255, "stretched")],
+    [
+        (200, 200, "taken as 8 bits"),
+        (40, 40, "taken as 8 bits"),
+        (65535, 255, intake.SCALED),
+        (10**6, 255, "stretched"),
+    ],
 )
 def test_integers_of_32_bits_are_taken_by_what_they_hold(high: int, shown: int, note: str) -> None:
     taken = read(encoded(np.array([[0, high]], np.int32), "TIFF"), "x")

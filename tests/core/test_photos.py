@@ -205,8 +205,10 @@ def test_what_a_jpeg_leaves_of_noise_without_colours_is_told_by_its_squares(
 
 
 def test_only_a_jpeg_has_nothing_fine_in_its_squares() -> None:
-    noisy = torch.rand(1, 1, 1) + 5 / 255 * torch.randn(3, 40, 48, generator=seeded())
+    noisy = 0.5 + 5 / 255 * torch.randn(3, 40, 48, generator=seeded())
     assert not photos.is_from_jpeg(noisy) and not photos.is_from_jpeg(noisy[:, :7])
+    framed = torch.nn.functional.pad(noisy, (40, 40, 40, 40), value=1)
+    assert not photos.is_from_jpeg(framed) and not photos.is_from_jpeg(torch.ones(3, 40, 40))
     wave, place = 6, torch.arange(8) + 0.5
     cosine = torch.cos(math.pi / 8 * wave * place) / 2
     squares = (0.1 * cosine[:, None] * cosine).tile(5, 6)  # one of the sixteen that are fine, which is alone

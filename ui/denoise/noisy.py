@@ -280,7 +280,10 @@ def begin(batch: Batch) -> None:
 def go_through(
     batch: Batch, models: Models, pictures: Sequence[Photo], wanted: str, wish: Wish, looked_at: Photo
 ) -> None:
-    """What is not done yet. What is `looked_at` stays in memory as long as there is room: the page draws it next."""
+    """What is not done yet. First what is `looked_at`, which the page draws next: it stays in memory as long as there is room."""
+    if not known(models, looked_at, wanted, wish):
+        told = f"First {as_written(looked_at.name)}"
+        clean(models, looked_at, wanted, wish, len(pictures) + 1, told)
     taken = {name.casefold() for name, _ in batch.done}
     for number, photo in list(enumerate(pictures, 1))[len(batch.done) :]:
         if known(models, looked_at, wanted, wish):

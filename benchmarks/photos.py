@@ -99,6 +99,13 @@ BOX = {
                     seed=11,
                     threads=2,
                 ),
+                Round(
+                    7_000,
+                    4,
+                    {"crop": 128, "lr": 2e-4, "blocks": (2, 3, 5), "midst": 0.5},
+                    seed=12,
+                    threads=2,
+                ),
             ),
         ),
         Shipped(

@@ -32,12 +32,12 @@ from torch import Tensor
 from benchmarks.exposure import taken
 from core import damage, intake, photos
 from core.dataset import fixed_rng
-from core.denoisers import Denoiser, Result, automatic, classical, contest, gray_as_one, learnt
+from core.denoisers import Denoiser, Result, automatic, classical, contest, learnt
 from core.evaluation import decibels
 from core.families.photo_denoiser import PhotoDenoiser
 from core.findings import NOTHING
 from core.folders import picture_files
-from core.pictures import as_floats
+from core.pictures import as_floats, gray_as_one
 from core.store import Store
 
 SLOW = ("bm3d", "nl-means", "tv")

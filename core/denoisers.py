@@ -100,11 +100,6 @@ def tripled(x: Tensor) -> Tensor:
     return x.expand(3, -1, -1).contiguous()
 
 
-def gray_as_one(pixels: np.ndarray) -> np.ndarray:
-    """(H,W,C) with one channel where there is no colour."""
-    return pixels[:, :, :1] if (pixels == pixels[:, :, :1]).all() else pixels
-
-
 def contest(
     clean: np.ndarray, noisy: Tensor, sigma: float | None, denoisers: list[Denoiser]
 ) -> Iterator[Result]:

@@ -148,16 +148,23 @@ def find_folder(path: str) -> Path | None:
     return None
 
 
-def picture_files(root: Path, unread: Callable[[OSError], object] | None = None) -> tuple[PictureFile, ...]:
+def picture_files(
+    root: Path,
+    unread: Callable[[OSError], object] | None = None,
+    other: Callable[[str], object] = lambda _: None,
+) -> tuple[PictureFile, ...]:
     """Every file below `root` named like a picture, sorted by path, without links that lead outside.
 
-    `unread` hears of folders that cannot be read.
+    `unread` hears of folders that cannot be read, `other` of the endings of files that are named otherwise.
     """
     found = []
     for folder, subfolders, files in os.walk(root, onerror=unread):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for path in (Path(folder, file) for file in files):
-            if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
+            if path.name.startswith(".") or not os.path.isfile(path):
+                continue
+            if path.suffix.lower() not in SUFFIXES:
+                other(path.suffix.lower())
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue

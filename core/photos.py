@@ -21,6 +21,7 @@ from core.crops import places
 from core.data import sample_photos
 from core.families.photo_denoiser import LUMA, PhotoDenoiser, drawn
 from core.family import Restorer
+from core.pictures import gray_as_one
 from core.store import Run, Store, StoreError
 
 T = TypeVar("T")
@@ -175,11 +176,11 @@ def is_from_jpeg(x: Tensor) -> bool:
 
     A turned picture has its grid from another corner. What is burnt out or a frame has nothing fine either, and no say.
     """
-    corners: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
-    shade = x.mean(0)
-    return min(shade.shape) >= SQUARE and any(
-        finest(shade.flip(corner)[:SEEN, :SEEN]) < FINE for corner in corners
-    )
+    if min(x.shape[1:]) < SQUARE:
+        return False
+    rows = x[:, :SEEN], x[:, -SEEN:].flip(1)
+    corners = [corner for half in rows for corner in (half[..., :SEEN], half[..., -SEEN:].flip(2))]
+    return any(finest(corner.mean(0)) < FINE for corner in corners)
 
 
 def finest(x: Tensor) -> float:
@@ -229,12 +230,13 @@ def restored(model: Restorer, pixels: np.ndarray, wish: Wish = Wish()) -> Genera
     takes. A level beyond those that it learnt on is told as it is: the net cleans better then. What is gray stays so, however
     it is stored.
     """
-    x, gray = as_colour(pixels), bool((pixels == pixels[:, :, :1]).all())
+    x = as_colour(pixels)
     sigma = level(model, x) if wish.sigma is None else wish.sigma
     back = yield from tiled(model, x, wish.strength * sigma)
     if wish.strength < 1:
         back = x.lerp(back, wish.strength)
-    after = as_pixels(back, 1 if gray else 3).repeat(pixels.shape[2] if gray else 1, 2)
+    channels = gray_as_one(pixels).shape[2]
+    after = as_pixels(back, channels).repeat(pixels.shape[2] // channels, 2)
     return textured(pixels, after, wish.texture)
 
 

@@ -29,6 +29,11 @@ def as_floats(pixels: np.ndarray) -> Tensor:
     return torch.tensor(np.ascontiguousarray(pixels)).float() / 255
 
 
+def gray_as_one(pixels: np.ndarray) -> np.ndarray:
+    """(H,W,C) with one channel where there is no colour."""
+    return pixels[:, :, :1] if (pixels == pixels[:, :, :1]).all() else pixels
+
+
 def sheet(tiles: np.ndarray, columns: int | None = None) -> np.ndarray:
     """uint8 (n,C,H,W) -> one (rows·H, columns·W) or (…,3) picture, row by row; as square as can be without `columns`."""
     count, channels, height, width = tiles.shape

@@ -118,16 +118,11 @@ def cleaner(run: Run, store: Store) -> PhotoDenoiser:
     return model
 
 
-def tell_of_others(root: Path) -> None:
+def tell_of_others(endings: set[str]) -> None:
     """Of files not named like a picture here, as the raw ones of cameras: nobody is to take them for cleaned."""
     from core.errors import printable
-    from core.folders import SUFFIXES
 
-    found: set[str] = set()
-    for _, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found |= {os.path.splitext(name)[1].lower() for name in names if not name.startswith(".")}
-    if others := sorted(found - SUFFIXES - {""}):
+    if others := sorted(endings - {""}):
         more = f" and {len(others) - TOLD} other endings" if len(others) > TOLD else ""
         say(f"left out: what ends in {', '.join(map(printable, others[:TOLD]))}{more}")
 
@@ -165,9 +160,11 @@ def wanted(paths: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     for path in paths:
         if os.path.isdir(path):  # unlike Path.is_dir, never raises
             root = Path(os.path.realpath(path))
-            tell_of_others(root)
+            endings: set[str] = set()
+            files = picture_files(root, unread, endings.add)
+            tell_of_others(endings)
             within = results != root and results.is_relative_to(root)
-            for file in picture_files(root, unread):
+            for file in files:
                 if not (within and (root / file.path).is_relative_to(results)):
                     yield path / file.path, Path(file.path).parent
         else:

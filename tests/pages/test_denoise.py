@@ -306,6 +306,19 @@ def test_a_stop_before_the_turn_of_all_of_them_stops_them_as_well(monkeypatch: p
     assert not batch.going
 
 
+def test_all_of_them_begin_with_the_one_that_is_shown(
+    open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was not ready yet, it would otherwise be worked on anew after a stop."""
+    page = upload(open_page(PAGE, two), *((f"{n}.png", png(scene(40, 30, seed=n))) for n in range(3)))
+    memory._memory.clear()
+    worked, seen = noisy.worked, []
+    monkeypatch.setattr(noisy, "worked", lambda *words: seen.append(words[1].name) or worked(*words))
+    page = press(page, "Clean all 3")
+    assert not page.exception and seen == ["2.png", "0.png", "1.png"]
+    assert zipped(page).namelist() == ["0-denoised.png", "1-denoised.png", "2-denoised.png"]
+
+
 def test_a_stop_amid_all_of_them_keeps_what_is_done(
     open_page: Open, two: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from core import denoisers, original, photos
 from core.corruption import BY_NAME, CORRUPTIONS, LEVELS, Corruption, corrupt, in_words, scale_for, severity
 from core.denoisers import Denoiser, Result
 from core.original import Original
-from core.pictures import as_floats
+from core.pictures import as_floats, gray_as_one
 from ui import work
 from ui.components.compare import compare
 from ui.denoise.models import Models
@@ -119,7 +119,7 @@ def cut(came: Original) -> Original:
 
 def middle_of(pixels: np.ndarray) -> np.ndarray:
     """uint8 (H,W,C) -> (h,w,C), at most SIDE a side; one channel where there is no colour."""
-    return np.ascontiguousarray(denoisers.gray_as_one(inmost(pixels, SIDE)))
+    return np.ascontiguousarray(gray_as_one(inmost(pixels, SIDE)))
 
 
 def spoilt(clean: np.ndarray, name: str, amount: float | tuple[float, ...], seed: int) -> torch.Tensor:
